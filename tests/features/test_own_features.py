@@ -121,11 +121,16 @@ def test_function_that_returns_no_frame_is_refused(declare, rows) -> None:
 
 
 def test_pure_function_passes_and_nothing_is_said(declare, rows) -> None:
-    check_purity(declare(), rows, seed=1)
+    model = declare()
+    check_purity(model, rows, seed=1)
+    assert len(build_features(model, rows).values) == len(rows)
 
 
 def test_rounding_of_running_sums_is_no_fault(declare, rows) -> None:
-    check_purity(declare(body("pl.col('Load') + 0.001 * random.random()"), ONE), rows, seed=1)
+    model = declare(body("pl.col('Load') + 0.001 * random.random()"), ONE)
+    check_purity(model, rows, seed=1)
+    one, other = (build_features(model, rows).values for _ in range(2))
+    assert (one != other).any()  # it is not the same, and within rounding
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from almanac.forecast.adjustments import Adjustment, adjustments_of
 from almanac.forecast.past.accuracy import by_step, level_name, past_forecasts, rows_of_version, version_rows
 from almanac.forecast.published import PublishedTable
 from almanac.forecast.report.charts import SeriesChart
-from almanac.forecast.report.differences import Moved, by_period, moved_grains, shared_rows
+from almanac.forecast.report.differences import MovedGrain, by_period, moved_grains, shared_rows
 from almanac.forecast.results import GRAIN, ORIGIN
 from almanac.forecast.series import GrainReader
 from almanac.forecast.versions import VersionTable, results_of, set_aside
@@ -66,7 +66,7 @@ class Content:
     results: "pl.DataFrame"
     rows: "pl.DataFrame"
     periods: Mapping[str, "pl.DataFrame"]
-    moved: Sequence[Moved]
+    moved: Sequence[MovedGrain]
     changed_candidates: Mapping[str, int]
     steps: "pl.DataFrame"
     turned_out: "pl.DataFrame"

@@ -15,7 +15,7 @@ _PERIODS = (("day", "1d", timedelta(days=1)), ("week", "1w", timedelta(days=7)),
 
 
 @dataclass(frozen=True)
-class Moved:
+class MovedGrain:
     """One grain whose forecast has changed, over the dates that both versions have.
 
     Attributes:
@@ -79,7 +79,7 @@ def _totals(rows: "pl.DataFrame") -> "pl.DataFrame":
     )
 
 
-def moved_grains(shared: "pl.DataFrame", ours: "pl.DataFrame", theirs: "pl.DataFrame", most: int) -> list[Moved]:
+def moved_grains(shared: "pl.DataFrame", ours: "pl.DataFrame", theirs: "pl.DataFrame", most: int) -> list[MovedGrain]:
     """The grains that moved most, by the sum of absolute changes, with the reason.
 
     Args:
@@ -102,7 +102,7 @@ def moved_grains(shared: "pl.DataFrame", ours: "pl.DataFrame", theirs: "pl.DataF
     now = {row[GRAIN]: row for row in ours.filter(chosen).iter_rows(named=True)}
     then = {row[GRAIN]: row for row in theirs.filter(chosen).iter_rows(named=True)}
     return [
-        Moved(row[GRAIN], row["before"], row["after"], "; ".join(_reasons(then[row[GRAIN]], now[row[GRAIN]])))
+        MovedGrain(row[GRAIN], row["before"], row["after"], "; ".join(_reasons(then[row[GRAIN]], now[row[GRAIN]])))
         for row in ranked.iter_rows(named=True)
     ]
 
