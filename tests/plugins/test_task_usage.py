@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG, BaseOperator
+from airflow.sdk._shared.listeners.listener import ListenerManager
+from airflow.sdk._shared.listeners.spec import lifecycle, taskinstance
+from airflow.sdk.execution_time.task_runner import TaskRunnerMarker
 
 from almanac.config.files.loader import find_model
 from almanac.config.home import MODELS_FOLDER, Home
@@ -21,11 +24,12 @@ from almanac_airflow.plugin import AlmanacPlugin
 from almanac_airflow.task_usage import UsageListener, note_version
 from tests.costs.test_ledger import MONTH
 
-LISTENER = UsageListener()
-
-
-class TaskRunnerMarker:
-    """As Airflow names the process of a task."""
+# As the process of a task calls it: a hook whose arguments Airflow names otherwise would fail here.
+_manager = ListenerManager()
+_manager.add_hookspecs(lifecycle)
+_manager.add_hookspecs(taskinstance)
+_manager.add_listener(UsageListener())
+LISTENER = _manager.hook
 
 
 @pytest.fixture(autouse=True)
@@ -42,15 +46,15 @@ def instance(dag_id: str, task: Any = None) -> SimpleNamespace:
 
 
 def play(one: SimpleNamespace, end: str = "success", *, version: str = "") -> None:
-    LISTENER.on_starting(TaskRunnerMarker())
-    LISTENER.on_task_instance_running(None, one)
+    LISTENER.on_starting(component=TaskRunnerMarker())
+    LISTENER.on_task_instance_running(previous_state=None, task_instance=one)
     if version:
         note_version(version)
     if end == "failed":
-        LISTENER.on_task_instance_failed(None, one, None)
+        LISTENER.on_task_instance_failed(previous_state=None, task_instance=one, error=None)
     elif end:
-        getattr(LISTENER, f"on_task_instance_{end}")(None, one)
-    LISTENER.before_stopping(TaskRunnerMarker())
+        getattr(LISTENER, f"on_task_instance_{end}")(previous_state=None, task_instance=one)
+    LISTENER.before_stopping(component=TaskRunnerMarker())
 
 
 def rows(home: Home) -> list[TaskUsage]:
@@ -90,8 +94,8 @@ def test_what_its_process_used_before_the_try_is_the_tasks_and_without_one_it_is
     monkeypatch.setattr(task_usage, "measure_usage", lambda: usage.Usage(*(lambda c: (c[0], 1, c[1]))(next(clock))))
     play(instance("cleanup"))
     one = instance("cleanup")  # as `dag.test` does: in a process that has done other things
-    LISTENER.on_task_instance_running(None, one)
-    LISTENER.before_stopping(TaskRunnerMarker())
+    LISTENER.on_task_instance_running(previous_state=None, task_instance=one)
+    LISTENER.before_stopping(component=TaskRunnerMarker())
     assert [(row.cpu_s, row.wall_s) for row in rows(home)] == [(12.0, 5.0), (1.0, 2.0)]
 
 
@@ -106,13 +110,13 @@ def test_journal_that_is_away_fails_no_task(
 
 
 def test_other_components_and_forks_of_a_task_write_nothing(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    LISTENER.on_starting(SimpleNamespace())
-    LISTENER.before_stopping(SimpleNamespace())
+    LISTENER.on_starting(component=SimpleNamespace())
+    LISTENER.before_stopping(component=SimpleNamespace())
     task_usage.open_account("cleanup", "cleanup", "")
-    LISTENER.on_starting(TaskRunnerMarker())
-    LISTENER.on_task_instance_running(None, instance("cleanup"))
+    LISTENER.on_starting(component=TaskRunnerMarker())
+    LISTENER.on_task_instance_running(previous_state=None, task_instance=instance("cleanup"))
     monkeypatch.setattr("os.getpid", lambda: 1)
-    LISTENER.before_stopping(TaskRunnerMarker())
+    LISTENER.before_stopping(component=TaskRunnerMarker())
     assert rows(home) == []
 
 
