@@ -3,8 +3,10 @@
 from collections.abc import Callable
 
 from almanac.backup.coverage import live_subjects, taken_by_journal
+from almanac.config.sections.costs import Budget, Prices
 from almanac.control.metrics import render_metrics
 from almanac.control.model_summary import summarize
+from almanac.costs.budget import spending_of
 from almanac.data.ingest.arrivals import files_left, find_batches
 from almanac.data.ingest.ingest import ingest_batches
 from almanac.data.table.dataset import DatasetTable
@@ -23,6 +25,7 @@ from tests.history import History
 from tests.monitoring.world import HOUR, NOW
 
 RUN = RunRef("growth", "now")
+PRICES = Prices(currency="EUR", cpu_hour=1.0)
 Work = Callable[[], object]
 
 
@@ -63,6 +66,7 @@ def works(history: History) -> dict[str, Work]:
         "newest_published": lambda: publications.newest_published(journal(), model.name),
         "metrics": lambda: render_metrics([model], journal(), NOW),
         "start page": lambda: summarize([model], journal(), NOW),
+        "budget": lambda: spending_of(model.model_copy(update={"budget": Budget(monthly=1.0)}), PRICES, journal(), NOW),
         "time_range": lambda: DatasetTable.of(home, model).time_range(),
         "newest": lambda: DatasetTable.of(home, model).snapshot().newest(),
         "checked_snapshot": lambda: DatasetTable.of(home, model).checked_snapshot(),

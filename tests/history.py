@@ -38,6 +38,7 @@ from almanac.journal.records import (
     DrillRecord,
     RunRef,
     SnapshotRecord,
+    TaskUsage,
     WindowRecord,
     WindowState,
 )
@@ -212,6 +213,8 @@ class _Rows:
         self._add("snapshots", row_of(snapshot))
         drill = DrillRecord("file:///backup", f"dataset/{model}", snapshot.name, 1, True, False, (), at, 1.0, 1.0, run)
         self._add("drills", row_of(drill))
+        used = TaskUsage(model, "ingest", "ingest", -1, "success", "", "default", at, 1.0, 1.0, 1, run)
+        self._add("ledger", row_of(used))
 
     def _add(self, table: str, row: dict[str, Any]) -> None:
         self.values.setdefault(table, []).append(row)

@@ -22,6 +22,7 @@ from almanac_airflow.docs import installation_docs, model_docs
 from almanac_airflow.notifiers.alert import callbacks
 from almanac_airflow.notifiers.late import deadline_of
 from almanac_airflow.policies import RETRIES, retry_args
+from almanac_airflow.task_usage import open_account
 
 
 def cron(expression: str) -> CronTriggerTimetable:
@@ -52,8 +53,8 @@ def make_dag(
 ) -> DAG:
     """The DAG `<kind>_<model>`, or `<kind>` of the whole installation.
 
-    Every DAG gets owner, tags, docs, retry policy, alerts, access control, pool, queue and credentials here. One run
-    at a time, unless said otherwise: runs of one kind would work on the same rows.
+    Every DAG gets owner, tags, docs, retry policy, alerts, access control, pool, queue, credentials and account here.
+    One run at a time, unless said otherwise: runs of one kind would work on the same rows.
 
     Args:
         kind: what the DAG does.
@@ -90,6 +91,7 @@ def make_dag(
         "priority_weight": declared.priority,
         "queue": queue or declared.queue or its_queue,
     }
+    open_account(own["dag_id"], kind, model_name or "")
     with warnings.catch_warnings():
         # Airflow reads `access_control` with a module that it calls deprecated itself.
         warnings.filterwarnings("ignore", message="The airflow.security.permissions module is deprecated")

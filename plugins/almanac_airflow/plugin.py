@@ -2,6 +2,7 @@
 
 from airflow.plugins_manager import AirflowPlugin
 
+from almanac_airflow.task_usage import UsageListener
 from almanac_airflow.timetables import DeclaredSchedule, TumblingWindows
 from almanac_airflow.ui import guard, mount
 from almanac_airflow.ui.links import ReportLink, RunLink, WindowsLink
@@ -13,7 +14,7 @@ def _former(timetable: type) -> type:
 
 
 class AlmanacPlugin(AirflowPlugin):
-    """Adds Almanac's pages to the UI, stands guard at its logins, and makes its timetables known to the scheduler."""
+    """Adds Almanac's pages to the UI, stands guard at its logins, keeps the ledger, and makes its timetables known."""
 
     name = "almanac"
     timetables = [  # noqa: RUF012 - Airflow's own way to declare them
@@ -22,5 +23,6 @@ class AlmanacPlugin(AirflowPlugin):
     ]
     fastapi_apps = mount.fastapi_apps()
     fastapi_root_middlewares = guard.middlewares()
+    listeners = [UsageListener()]  # noqa: RUF012
     external_views = mount.external_views()
     global_operator_extra_links = [RunLink(), ReportLink(), WindowsLink()]  # noqa: RUF012

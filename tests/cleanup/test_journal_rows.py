@@ -12,6 +12,7 @@ from almanac.cleanup.journal_rows import JournalRows
 from almanac.cleanup.plan import ExpiryPlan
 from almanac.config.files.loader import find_model
 from almanac.config.home import MODELS_FOLDER
+from almanac.costs.ledger import Ledger, record_usage
 from almanac.journal.records import (
     Arrival,
     BatchRecord,
@@ -20,8 +21,9 @@ from almanac.journal.records import (
     DecisionKind,
     DeliveredAlert,
     DrillRecord,
+    TaskUsage,
 )
-from almanac.journal.tables import arrivals, batches, conditions, decisions, drills
+from almanac.journal.tables import arrivals, batches, conditions, decisions, drills, ledger
 from tests.data.installation import NOW, RUN, Site, tiny_csv, tiny_dataset
 
 AGE = timedelta(days=400)
@@ -166,3 +168,11 @@ def test_many_rows_go_in_several_statements(site: Site) -> None:
     for number in range(700):
         site.journal.record_arrival(Arrival("weather", f"gone/{number}", 1, OLD))
     assert clean(site) == {"700 files of weather that have left the landing area"}
+
+
+def test_old_tries_of_tasks_go_and_the_sums_of_their_months_stay(site: Site) -> None:
+    for name, at in (("old", OLD), ("young", YOUNG)):
+        record_usage(site.journal, TaskUsage("weather", "train", name, -1, "success", "", "", at, 1.0, 2.0, 3, RUN))
+    assert clean(site) == {"1 tries of tasks in the ledger"}
+    assert left(site, ledger, "task_id") == {"young"}
+    assert [one.tasks for one in Ledger(site.journal).by_month()] == [1, 1]

@@ -2,11 +2,15 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from almanac.config.sections.costs import Prices
 from almanac.control.metrics import MOST_GATES, SEVERITIES, render_metrics
+from almanac.control.model_summary import summarize
+from almanac.costs.ledger import GIB, record_usage
 from almanac.journal.journal import Journal
 from almanac.journal.records import (
     AliasMove,
@@ -17,6 +21,7 @@ from almanac.journal.records import (
     DrillRecord,
     RunRef,
     SnapshotRecord,
+    TaskUsage,
 )
 from tests.monitoring.world import WEATHER, changed
 
@@ -64,7 +69,7 @@ def move(journal: Journal, alias: str, version: str, run: RunRef, *, at: datetim
     journal.record_alias_move(AliasMove("weather", alias, "", version, "why", at, run))
 
 
-def samples(journal: Journal, **options: bool) -> dict[str, dict[tuple[str, ...], float]]:
+def samples(journal: Journal, **options: Any) -> dict[str, dict[tuple[str, ...], float]]:
     """Metric -> its values by the values of their labels, in the order of the labels' names."""
     text = render_metrics([WEATHER], journal, NOW, **options)
     found: dict[str, dict[tuple[str, ...], float]] = {}
@@ -234,3 +239,24 @@ def test_figure_that_the_journal_lacks_is_absent_not_zero(journal: Journal) -> N
         "almanac_backup_age_seconds",
     } & found.keys() == set()
     assert found["almanac_alerts_open"] == {("weather", severity): 0 for severity in SEVERITIES}
+
+
+def test_cost_is_cpu_and_memory_at_the_declared_prices_and_absent_without(journal: Journal) -> None:
+    for model in ("weather", "unseen"):
+        record_usage(
+            journal, TaskUsage(model, "train", "t", -1, "success", "", "", NOW, 3600.0, 1800.0, 2 * GIB, TRAIN)
+        )
+    prices = Prices(currency="EUR", cpu_hour=0.5, gib_hour=0.1)
+    assert samples(journal, prices=prices)["almanac_cost_total"] == {("EUR", "weather", "train"): pytest.approx(0.45)}
+    without = samples(journal)
+    assert "almanac_cost_total" not in without
+    assert without["almanac_task_cpu_seconds_total"] == {("weather", "train"): 1800.0}
+
+
+def test_summary_has_the_cost_of_this_month_alone(journal: Journal) -> None:
+    for at in (NOW, NOW - 40 * DAY):
+        record_usage(journal, TaskUsage("weather", "train", "t", -1, "success", "", "", at, 1.0, 3600.0, 0, TRAIN))
+    (one,) = summarize([WEATHER], journal, NOW, Prices(currency="EUR", cpu_hour=0.5))
+    assert (one.cpu_hours_this_month, one.cost_this_month, one.currency) == (1.0, 0.5, "EUR")
+    (unpriced,) = summarize([WEATHER], journal, NOW)
+    assert (unpriced.cpu_hours_this_month, unpriced.cost_this_month) == (1.0, None)

@@ -55,6 +55,15 @@ SCENES = (
         ),
     ),
     Scene(
+        "include/almanac/health/budgets.py",
+        "what costs most",
+        "backed up",
+        (
+            Step("./almanac cost --by pipeline", (r"no task of Almanac has ended since then",)),
+            Step("./almanac cost --by month", (r"No amounts: `prices` of _installation\.yaml",)),
+        ),
+    ),
+    Scene(
         "include/almanac/cli/expiry.py",
         "what expire would delete",
         "backed up",

@@ -4,12 +4,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from almanac.config.sections.costs import Budget, Prices
+from almanac.costs.ledger import record_usage
 from almanac.journal.journal import Journal
-from almanac.journal.records import Decision, DecisionKind, RunRef
+from almanac.journal.records import Decision, DecisionKind, RunRef, TaskUsage
 from almanac.training.policy import GRACE, LABELLED_ROWS, LabelledCount, count_labelled, decide_training
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 PLENTY = LabelledCount(30_000, 20_000)
+PRICES = Prices(currency="EUR", cpu_hour=1.0)
 
 
 @pytest.fixture
@@ -236,3 +239,45 @@ def test_decide_after_a_run_by_hand_waits_only_if_it_passed_the_gates(ask, tmp_p
     later = ask(2, NOW + timedelta(minutes=5))
     assert later.accepted is granted
     assert any("cooldown" in reason for reason in later.reasons) is not granted
+
+
+def asked_with_budget(model, tmp_path, *, spent_hours: float, trigger="new_data", prices=PRICES) -> Decision:
+    journal = Journal(f"sqlite:///{tmp_path}/journal.db")
+    run = RunRef("score_weather", "scored")
+    for at, hours in ((NOW, spent_hours), (NOW - timedelta(days=40), 1000.0)):  # the second is of another month
+        used = TaskUsage("weather", "score", "score", -1, "success", "", "", at, 1.0, hours * 3600, 0, run)
+        record_usage(journal, used)
+    return decide_training(
+        model.model_copy(update={"budget": Budget(monthly=40.0)}),
+        trigger=trigger,
+        reason="",
+        labelled=PLENTY,
+        champion=None,
+        journal=journal,
+        now=NOW,
+        run=RunRef("train_weather", "run-1"),
+        prices=prices,
+    )
+
+
+def test_decide_above_the_monthly_budget_is_refused_with_figures(model, tmp_path) -> None:
+    decision = asked_with_budget(model, tmp_path, spent_hours=40.0)
+    assert not decision.accepted
+    assert f"40.00 of 40.00 EUR are spent in {NOW:%Y-%m}, 100% (budget.monthly)" in decision.reasons
+    assert (decision.figures["spent_this_month"], decision.figures["monthly_budget"]) == (40.0, 40.0)
+
+
+def test_decide_below_the_monthly_budget_is_granted(model, tmp_path) -> None:
+    assert asked_with_budget(model, tmp_path, spent_hours=39.9).accepted
+
+
+def test_decide_a_person_overrules_the_monthly_budget_and_it_is_recorded(model, tmp_path) -> None:
+    decision = asked_with_budget(model, tmp_path, spent_hours=41.0, trigger="manual")
+    assert decision.accepted
+    assert any(reason.startswith("overruled by hand: 41.00 of 40.00 EUR") for reason in decision.reasons)
+
+
+def test_decide_a_budget_without_prices_is_no_silent_yes(model, tmp_path) -> None:
+    decision = asked_with_budget(model, tmp_path, spent_hours=0.0, prices=None)
+    assert not decision.accepted
+    assert any("declare `prices` in _installation.yaml" in reason for reason in decision.reasons)

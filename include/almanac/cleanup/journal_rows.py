@@ -14,7 +14,7 @@ from almanac.data.quarantine.quarantine import Quarantine
 from almanac.data.table.dataset import DatasetTable
 from almanac.journal.journal import Journal
 from almanac.journal.records import BatchState, DecisionKind
-from almanac.journal.tables import alerts, arrivals, batches, conditions, decisions, drills
+from almanac.journal.tables import alerts, arrivals, batches, conditions, decisions, drills, ledger
 from almanac.storage.listing import list_files
 
 _AT_ONCE = 300  # keys of one statement: SQLite takes 999 values
@@ -38,7 +38,8 @@ class _Rule:
 class JournalRows:
     """Rows that are older than declared and that nobody reads.
 
-    Delivered alerts, closed alarms, drills but for the newest of their kind; trainings and retrain requests that were
+    Delivered alerts, closed alarms, tries of tasks in the ledger (the sums of their months stay),
+    drills but for the newest of their kind; trainings and retrain requests that were
     held back, but for the newest; notes of cleanups; files of the landing area that are no longer there; batches that
     were empty, or brought nothing and are known to the dataset's log, or were rejected and are no longer kept. Every
     other row stays for ever: gates, approvals, promotions, rollbacks, readmissions, restores, published batches,
@@ -108,6 +109,7 @@ class JournalRows:
         )
         old_drills = drills.c.drilled_at < before
         yield _Rule("drills", drills, drills.c.drilled_at, old_drills, lambda row: row["id"] in proven)
+        yield _Rule("tries of tasks in the ledger", ledger, ledger.c.ended_at, ledger.c.ended_at < before)
         for model in self._models:
             yield from self._of_model(model)
 

@@ -8,6 +8,7 @@ import typer
 from almanac.cli import (
     alerts,
     cleanup,
+    cost,
     dataset,
     doctor,
     expiry,
@@ -83,6 +84,7 @@ for commands in (
     loss,
     expiry,
     cleanup,
+    cost,
     lineage,
     promotion,
     rollout,

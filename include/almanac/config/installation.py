@@ -5,6 +5,7 @@ from pydantic import Field
 from almanac.config.grammar.section import Section, Share
 from almanac.config.grammar.types import Cron
 from almanac.config.sections.alerts import Alerts
+from almanac.config.sections.costs import Prices
 from almanac.config.sections.promotion import Approval
 from almanac.config.sections.retention.backup import InstallationBackup
 from almanac.config.sections.retention.cleanup import Cleanup
@@ -26,3 +27,6 @@ class Installation(Section):
     )
     backup: InstallationBackup = InstallationBackup()
     cleanup: Cleanup = Cleanup()
+    prices: Prices | None = Field(
+        None, description="What computing costs; unset: the ledger shows quantities and no amounts."
+    )

@@ -17,6 +17,7 @@ from almanac.config.grammar.threshold import NO_THRESHOLD
 from almanac.config.grammar.types import Slug
 from almanac.config.sections.alerts import Alerts
 from almanac.config.sections.arrival import check_arrival
+from almanac.config.sections.costs import Budget
 from almanac.config.sections.dataset import Column, Dataset
 from almanac.config.sections.features import Feature, check_features, names_of
 from almanac.config.sections.forecast import Forecast, check_forecast
@@ -94,6 +95,7 @@ class Model(Declared):
         " approve: always a person's answer; manual: the command `promote` only."
     )
     approval: Approval = Approval()
+    budget: Budget | None = Field(None, description="What its tasks may cost in a month; unset: there is no limit.")
     shadow: AnyShadow = None
     rollback: Rollback = Rollback()
     score: Scoring

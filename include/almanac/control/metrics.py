@@ -10,7 +10,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from almanac.config.schema import Declared
+from almanac.config.sections.costs import Prices
 from almanac.control.model_summary import SUBJECTS, ModelSummary, summarize
+from almanac.costs.amounts import amount_of
+from almanac.costs.ledger import CPU_SECONDS, MEMORY_SECONDS
 from almanac.extras import extra
 from almanac.journal import totals
 from almanac.journal.backup_times import last_restores, proven_times, snapshot_times
@@ -56,7 +59,12 @@ class _MetricSeries:
 
 
 def render_metrics(
-    models: Sequence[Declared], journal: Journal, now: datetime, *, with_installation: bool = True
+    models: Sequence[Declared],
+    journal: Journal,
+    now: datetime,
+    *,
+    with_installation: bool = True,
+    prices: Prices | None = None,
 ) -> str:
     """The text that Prometheus reads.
 
@@ -65,6 +73,7 @@ def render_metrics(
         journal: of the installation.
         now: aware.
         with_installation: also what belongs to no model: its alerts, backups and drills.
+        prices: of the installation; None: costs are absent.
 
     Raises:
         ConfigError: `prometheus-client` is not installed.
@@ -74,7 +83,7 @@ def render_metrics(
         from prometheus_client import CollectorRegistry, generate_latest
     series = [
         *_of_models(summarize(models, journal, now), now),
-        *_of_totals({model.name for model in models}, journal),
+        *_of_totals({model.name for model in models}, journal, prices),
         *(_of_installation(journal, now) if with_installation else ()),
     ]
     registry = CollectorRegistry(auto_describe=False)
@@ -132,13 +141,15 @@ def _of_models(summaries: Sequence[ModelSummary], now: datetime) -> Iterator[_Me
     yield from (alerts, backup, drill)
 
 
-def _of_totals(models: Collection[str], journal: Journal) -> Iterator[_MetricSeries]:
+def _of_totals(models: Collection[str], journal: Journal, prices: Prices | None) -> Iterator[_MetricSeries]:
     series = {
         totals.BATCHES: _counter("batches", "Batches by what became of them.", "state"),
         totals.QUARANTINED: _counter("quarantined_rows", "Rows that were quarantined."),
         totals.PUBLISHED: _counter("published_rows", "Rows that were published."),
         totals.DECISIONS: _counter("decisions", "Decisions by kind and verdict.", "kind", "decision"),
         totals.REFUSED_GATES: _counter("gate_refusals", "Candidates that a gate refused.", "gate"),
+        CPU_SECONDS: _counter("task_cpu_seconds", "CPU time of tasks and their children.", "pipeline"),
+        MEMORY_SECONDS: _counter("task_memory_gib_seconds", "Peak memory in GiB, for as long as it ran.", "pipeline"),
     }
     asked = _counter("retrain_requests", "The monitor's verdicts on a retrain.", "decision")
     for name in sorted(models):  # a counter that is absent until it counts cannot be alerted on
@@ -150,12 +161,27 @@ def _of_totals(models: Collection[str], journal: Journal) -> Iterator[_MetricSer
             series[rows].set(0, name)
     with journal.transaction() as connection:
         found = [one for one in _bounded(totals.read(connection)) if one[0].model in models and one[0].name in series]
+    cost = _cost(found, prices)
     for total, amount in found:
         labels = total.label.split("/") if total.label else []
         series[total.name].set(amount, total.model, *labels)
         if total.name == totals.DECISIONS and labels[0] == DecisionKind.RETRAIN_REQUEST:
             asked.set(amount, total.model, labels[1])
-    yield from (*series.values(), asked)
+    yield from (*series.values(), asked, cost)
+
+
+def _cost(found: Sequence[tuple[Total, float]], prices: Prices | None) -> _MetricSeries:
+    """What tasks have cost; a change of the prices changes the past, which Prometheus may take for a restart."""
+    cost = _counter("cost", "What tasks have cost at the declared prices.", "pipeline", "currency")
+    sums: dict[Total, float] = {}
+    for total, amount in found:
+        if prices is not None and total.name in (CPU_SECONDS, MEMORY_SECONDS):
+            used = (amount, 0.0) if total.name == CPU_SECONDS else (0.0, amount)
+            key = Total("cost", total.model, total.label)
+            sums[key] = sums.get(key, 0.0) + amount_of(*used, prices)
+    for total, amount in sums.items():
+        cost.set(amount, total.model, total.label, prices.currency if prices else "")
+    return cost
 
 
 def _counter(name: str, words: str, *labels: str) -> _MetricSeries:

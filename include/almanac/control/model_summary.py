@@ -6,7 +6,10 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from almanac.config.schema import Declared, Model
+from almanac.config.sections.costs import Prices
 from almanac.control.planned_runs import PlannedRun, planned_runs
+from almanac.costs.amounts import Cost, cost_of
+from almanac.costs.ledger import Ledger, Used, month_of
 from almanac.journal.backup_times import proven_times, snapshot_times
 from almanac.journal.journal import Journal
 from almanac.journal.newest import CHALLENGER, CHAMPION, Judged, Moved, NewestRecords, newest_records, open_alerts
@@ -53,6 +56,9 @@ class ModelSummary:
         alerts: open ones by severity.
         snapshots: age of the newest snapshot of dataset, model and outputs, as far as there are any.
         drills: the same since the last good drill.
+        cpu_hours_this_month: of its tasks, in the month of now, UTC.
+        cost_this_month: what they cost; None: no prices are declared.
+        currency: of the cost; empty: no prices.
     """
 
     name: str
@@ -82,6 +88,9 @@ class ModelSummary:
     alerts: Mapping[str, int]
     snapshots: Mapping[str, timedelta]
     drills: Mapping[str, timedelta]
+    cpu_hours_this_month: float
+    cost_this_month: float | None
+    currency: str
 
     @property
     def oldest_snapshot(self) -> timedelta | None:
@@ -94,8 +103,10 @@ class ModelSummary:
         return max(self.drills.values(), default=None)
 
 
-def summarize(models: Sequence[Declared], journal: Journal, now: datetime) -> tuple[ModelSummary, ...]:
-    """A summary of each model, in their order.
+def summarize(
+    models: Sequence[Declared], journal: Journal, now: datetime, prices: Prices | None = None
+) -> tuple[ModelSummary, ...]:
+    """A summary of each model, in their order; without prices no costs.
 
     Raises:
         TransientError: the journal is unreachable.
@@ -104,8 +115,19 @@ def summarize(models: Sequence[Declared], journal: Journal, now: datetime) -> tu
     alerts = open_alerts(journal)
     snapshots = {subject: now - newest for subject, (_, newest) in snapshot_times(journal).items()}
     drills = {subject: now - last for subject, last in proven_times(journal).items()}
+    used = Ledger(journal).of_month(month_of(now))
     return tuple(
-        _summary(model, records[model.name], alerts.get(model.name, {}), snapshots, drills, now) for model in models
+        _summary(
+            model,
+            records[model.name],
+            alerts.get(model.name, {}),
+            snapshots,
+            drills,
+            cost_of(used.get(model.name, Used(model.name, 0, 0.0, 0.0, 0.0)), prices),
+            prices.currency if prices else "",
+            now,
+        )
+        for model in models
     )
 
 
@@ -115,6 +137,8 @@ def _summary(
     alerts: Mapping[str, int],
     snapshots: Mapping[str, timedelta],
     drills: Mapping[str, timedelta],
+    cost: Cost,
+    currency: str,
     now: datetime,
 ) -> ModelSummary:
     from almanac.statistics.metrics import LOWER_IS_BETTER
@@ -156,6 +180,9 @@ def _summary(
         alerts=dict(alerts),
         snapshots=_of_model(model.name, snapshots),
         drills=_of_model(model.name, drills),
+        cpu_hours_this_month=cost.cpu_hours,
+        cost_this_month=cost.amount,
+        currency=currency,
     )
 
 

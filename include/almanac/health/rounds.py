@@ -16,6 +16,7 @@ from almanac.config.installation import Installation
 from almanac.config.schema import Model
 from almanac.config.sections.alerts import AlertKind
 from almanac.health.backups import missed_backup
+from almanac.health.budgets import report_budgets
 from almanac.health.damage import report_damage
 from almanac.health.disk import disk_message
 from almanac.health.drills import overdue_messages
@@ -86,6 +87,7 @@ def run_checks(
             notifier.open(everybody, message, kind, key, now)
         notifier.resolve_except(everybody, "", kind, messages, now)
     report_damage(notifier, home, installation, models, journal, run, now)
+    report_budgets(notifier, models, installation.prices, journal, run, now)
     restarts = restart_messages(journal, service_uptimes(home, broker_url, tasks, now), machine(now), run, now)
     for what, message in restarts.items():
         notifier.notify_once(everybody, message, "service", what, now)

@@ -309,6 +309,39 @@ class DrillRecord:
     run: RunRef
 
 
+@dataclass(frozen=True)
+class TaskUsage:
+    """What one try of a task has used.
+
+    Attributes:
+        model: whose; empty: the installation's.
+        pipeline: the kind of its DAG; of a team's own DAG its id.
+        task_id: in its DAG.
+        map_index: of a mapped task; otherwise -1.
+        state: success, failed, skipped, or left: it waits outside a process and comes back.
+        version: that it registered or promoted; empty: none.
+        queue: which workers ran it.
+        ended_at: aware.
+        wall_s: from the start of its process, or of the try.
+        cpu_s: of its process tree.
+        peak_bytes: the largest resident set of one of its processes.
+        run: of which run and try.
+    """
+
+    model: str
+    pipeline: str
+    task_id: str
+    map_index: int
+    state: str
+    version: str
+    queue: str
+    ended_at: datetime
+    wall_s: float
+    cpu_s: float
+    peak_bytes: int
+    run: RunRef
+
+
 def _shorten(record: object, *names: str) -> None:
     """Shorten and clean the texts of a record: they quote files, servers and people, and are shown to people."""
     for name in names:

@@ -17,6 +17,7 @@ from almanac.journal.records import (
     RolloutTransition,
     RunRef,
     SnapshotRecord,
+    TaskUsage,
     Watermark,
     WindowRecord,
 )
@@ -31,6 +32,7 @@ Record = (
     | SnapshotRecord
     | DrillRecord
     | RolloutTransition
+    | TaskUsage
 )
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 

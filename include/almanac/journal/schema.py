@@ -9,7 +9,7 @@ from almanac.errors import JournalSchemaError
 from almanac.journal import tables
 
 # The newest file of `migrations/versions`. Opening a journal compares with this and imports no Alembic.
-HEAD = "0010"
+HEAD = "0011"
 # Tables without a revision: made by 0.1, or between 0.1 and the first release with revisions.
 UNVERSIONED = ""
 VERSION_TABLE = "journal_revision"

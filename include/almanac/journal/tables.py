@@ -314,3 +314,36 @@ totals = Table(
     Column("label", String(100), primary_key=True),
     Column("amount", Float, nullable=False),
 )
+
+# One row for each try of a task, and sums by month that stay; see `almanac.costs.ledger`.
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("model", String(100), nullable=False),
+    Column("pipeline", String(100), nullable=False),
+    Column("task_id", String(250), nullable=False),
+    Column("map_index", Integer, nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("version", String(50), nullable=False),
+    Column("queue", String(250), nullable=False),
+    Column("ended_at", UtcDateTime, nullable=False),
+    Column("wall_s", Float, nullable=False),
+    Column("cpu_s", Float, nullable=False),
+    Column("peak_bytes", BigInteger, nullable=False),
+    *_run_columns(),
+    Index("ledger_by_time", "ended_at"),
+    Index("ledger_by_run", "dag_id", "run_id"),
+)
+
+ledger_months = Table(
+    "ledger_months",
+    metadata,
+    Column("month", String(7), primary_key=True),
+    Column("model", String(100), primary_key=True),
+    Column("pipeline", String(100), primary_key=True),
+    Column("tasks", BigInteger, nullable=False),
+    Column("wall_s", Float, nullable=False),
+    Column("cpu_s", Float, nullable=False),
+    Column("memory_gib_s", Float, nullable=False),
+)

@@ -9,6 +9,7 @@ from typing import Any
 from almanac.config.grammar.types import format_duration
 from almanac.config.home import Home
 from almanac.config.schema import Declared, Model
+from almanac.config.sections.costs import Prices
 from almanac.config.sections.pipelines import window_of_model
 from almanac.control.filters import NO_FILTERS, Filters, choices_of, worst_first
 from almanac.control.model_summary import summarize
@@ -60,7 +61,7 @@ class Pages:
             chosen: only these rows.
             of_installation: also what belongs to no model.
         """
-        summaries = summarize(models, self.journal, self.now)
+        summaries = summarize(models, self.journal, self.now, self._prices())
         shown = worst_first(one for one in summaries if chosen.take(one))
         attention, more = self._attention([one.name for one in shown])
         return self._page(
@@ -77,9 +78,15 @@ class Pages:
             now=self.now,
         )
 
+    def _prices(self) -> Prices | None:
+        """As they are declared, or were when that could be read last."""
+        from almanac.backup.retention.protected import last_installation
+
+        return last_installation(self.home)[0].prices
+
     def model(self, model: Declared) -> RenderedPage:
         """One model: its row in words, what needs attention, and what happened, on one axis."""
-        (summary,) = summarize([model], self.journal, self.now)
+        (summary,) = summarize([model], self.journal, self.now, self._prices())
         cards = self._cards(model.name)
         attention = news.worst_first(news.newest(cards, _NEWS))
         marks = timeline(self.journal, model.name, self.now)

@@ -8,7 +8,8 @@ accepted or not: a training on the same rows would give the same result again.
 - New rows count from the last finished training.
 - The weekly budget counts all grants, so that a run that fails repeatedly cannot train without end.
 - A change of the declaration or the code needs no new rows.
-- A person by hand overrules all three, and this is recorded. Nobody overrules a history too short for the backtest, or
+- A monthly budget counts all tasks of the model, whatever pipeline they belong to (`costs`).
+- A person by hand overrules all four, and this is recorded. Nobody overrules a history too short for the backtest, or
   folds on which no candidate can be trained or measured.
 - A training by hand that the gates refused starts no cooldown and uses up no rows: an experiment must not delay the
   monitor's requests.
@@ -22,6 +23,8 @@ from typing import TYPE_CHECKING, Literal
 
 from almanac.config.grammar.types import format_duration
 from almanac.config.schema import Model
+from almanac.config.sections.costs import Prices
+from almanac.costs.budget import spending_of
 from almanac.features.labels import label_columns
 from almanac.features.split_groups import group_columns, split_groups
 from almanac.journal.journal import Journal
@@ -105,6 +108,7 @@ def decide_training(
     run: RunRef,
     impossible: Sequence[str] = (),
     remarks: Sequence[str] = (),
+    prices: Prices | None = None,
 ) -> Decision:
     """Decide, record the decision in the journal, and return it. A retry of the run gets the recorded decision.
 
@@ -119,6 +123,7 @@ def decide_training(
         run: who asks.
         impossible: why the training is not possible; nobody overrules it.
         remarks: recorded with an accepted decision.
+        prices: of the installation, for a model with a monthly budget.
 
     Raises:
         TransientError: the journal is not available.
@@ -130,11 +135,13 @@ def decide_training(
     finished = trainings.last_finished()
     spent = int(finished.figures.get(LABELLED_ROWS, 0)) if finished else 0
     fresh = max(labelled.rows - spent, 0)
+    spending = spending_of(model, prices, journal, now)
     checks = (
         _history(model, labelled),
         _Check(None) if champion is None else _cooldown(model, granted, trainings, now),
         _fresh_rows(model, trigger, fresh),
-        _budget(model, granted, now),
+        _weekly(model, granted, now),
+        _Check(str(spending) if spending and spending.is_over else None),
         *(_Check(reason, overruled_by_hand=False) for reason in (*labelled.faults, *impossible)),
     )
     refusals = [check.refusal for check in checks if check.refusal and not _overruled(check, trigger)]
@@ -146,6 +153,8 @@ def decide_training(
         "rows_before_backtest": float(labelled.before_backtest),
         "granted_last_week": float(_within(granted, now)),
     }
+    if spending is not None and spending.amount is not None:
+        figures |= {"spent_this_month": spending.amount, "monthly_budget": spending.budget.monthly}
     reasons = (reason or f"triggered by {trigger}", *(refusals or [*overruled, *remarks]))
     decision = Decision(model.name, DecisionKind.TRAINING, not refusals, reasons, now, run, trigger, figures)
     journal.record_decision(decision)
@@ -230,7 +239,7 @@ def _fresh_rows(model: Model, trigger: Trigger, fresh: int) -> _Check:
     return _Check(f"{fresh} labelled rows are new since the last training, wanted {wanted} (train.policy.{name})")
 
 
-def _budget(model: Model, granted: list[Decision], now: datetime) -> _Check:
+def _weekly(model: Model, granted: list[Decision], now: datetime) -> _Check:
     used, limit = _within(granted, now), model.train.policy.max_runs_per_week
     if used < limit:
         return _Check(None)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import yaml
 from pydantic import ValidationError
 
+from almanac.config.files.loader import load_installation
 from almanac.config.home import Home
 from almanac.config.schema import Model
 from almanac.config.sections.learning import Checkpoints
@@ -111,6 +112,7 @@ def decide_mode(
         run=run,
         impossible=[f"mode incremental: {problem}" for problem in problems] if wanted == "incremental" else [],
         remarks=[f"from scratch: {problem}" for problem in problems] if wanted == "auto" else [],
+        prices=load_installation(home.models).prices if model.budget else None,
     )
     return TrainingDecision(decision, "scratch" if problems or wanted == "scratch" else "incremental")
 

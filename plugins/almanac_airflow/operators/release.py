@@ -7,6 +7,7 @@ from airflow.sdk.definitions.context import Context
 
 from almanac_airflow.operators.base import ModelOperator
 from almanac_airflow.steps import release, training
+from almanac_airflow.task_usage import note_version
 
 if TYPE_CHECKING:
     from almanac.registry.run_context import RunContext
@@ -66,7 +67,9 @@ class RegisterModelOperator(ModelOperator):
 
     def work(self, at: "RunContext", context: Context) -> str:
         """Register, and choose the way."""
-        return training.register(at, self.declared(), self.verdict)
+        version = training.register(at, self.declared(), self.verdict)
+        note_version(version)
+        return version
 
 
 class PromoteModelOperator(ModelOperator):

@@ -12,6 +12,7 @@ from fastapi import Depends, FastAPI, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
+from almanac.backup.retention.protected import last_installation
 from almanac.config.home import Home
 from almanac.control.filters import Filters
 from almanac.control.metrics import CONTENT_TYPE, render_metrics
@@ -101,7 +102,13 @@ def _storage(user: GetUserDep, pages: PagesDep) -> Response:
 
 def _metrics(caller: CallerDep, pages: PagesDep) -> Response:
     reader = reader_of(caller, pages.home)
-    text = render_metrics(reader.models, pages.journal, pages.now, with_installation=reader.of_installation)
+    text = render_metrics(
+        reader.models,
+        pages.journal,
+        pages.now,
+        with_installation=reader.of_installation,
+        prices=last_installation(pages.home)[0].prices,
+    )
     return Response(text, headers={**HEADERS, "Content-Type": CONTENT_TYPE})
 
 

@@ -36,6 +36,7 @@ AlertKind = Literal[
     "drill",
     "damage",
     "disk",
+    "budget",
     "service",
     "delivery",
 ]
