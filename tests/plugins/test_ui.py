@@ -46,6 +46,7 @@ PAGES = (
     "/almanac/models/weather/reports",
     f"/almanac/models/weather/reports/{REPORT}",
     "/almanac/models/weather/windows",
+    "/almanac/models/weather/rollouts",
     "/almanac/backups",
     "/almanac/storage",
 )

@@ -129,6 +129,10 @@ def _windows(user: GetUserDep, pages: PagesDep, model: str, state: str = "") -> 
     return PageResponse(pages.windows(access.require_model(user, pages.home, model), state))
 
 
+def _rollouts(user: GetUserDep, pages: PagesDep, model: str) -> Response:
+    return PageResponse(pages.rollouts(access.require_model(user, pages.home, model)))
+
+
 _ROUTES: dict[str, Callable[..., Any]] = {
     "/": _start,
     "/journal": _journal_page,
@@ -144,6 +148,7 @@ _ROUTES: dict[str, Callable[..., Any]] = {
     "/models/{model}/reports": _reports,
     "/models/{model}/reports/{name}": _report,
     "/models/{model}/windows": _windows,
+    "/models/{model}/rollouts": _rollouts,
 }
 
 
