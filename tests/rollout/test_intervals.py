@@ -21,6 +21,7 @@ NEEDED = needed_evidence(DECLARED)
 def test_share_interval_ends_where_the_test_begins_to_refute(count: int, total: int) -> None:
     lower, upper = share_between(count, total, NEEDED)
     assert lower <= count / total <= upper
+    assert (lower > 0, upper < 1) == (count > 0, count < total)
     assert lower == 0 or evidence_above(count, total, lower * 0.999) >= NEEDED
     assert lower == 0 or evidence_above(count, total, lower * 1.001) < NEEDED
     assert upper == 1 or evidence_above(total - count, total, 1 - upper * 1.001) >= NEEDED

@@ -76,6 +76,7 @@ class Service:
         """Look for new champions and rows; called by one thread at a time."""
         for model in self.models.values():
             model.refresh()
+        self.metrics.observe(self.models, self.log)
 
     def watch(self) -> None:
         """Ship the log, and ask the guards of rollouts: often while a step is young, else as often as it is shipped."""
