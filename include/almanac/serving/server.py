@@ -9,7 +9,7 @@ from typing import Any
 from almanac.extras import extra
 from almanac.serving.metrics import FOLDER_VARIABLE
 
-_DRAIN_S = 20
+DRAIN_S = 20
 _LOGS: Mapping[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -43,5 +43,5 @@ def serve(host: str, port: int, *, workers: int) -> None:
             workers=workers,
             log_config=dict(_LOGS),
             server_header=False,
-            timeout_graceful_shutdown=_DRAIN_S,
+            timeout_graceful_shutdown=DRAIN_S,
         )
