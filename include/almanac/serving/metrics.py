@@ -1,7 +1,7 @@
 """Figures of the service for Prometheus, named by its conventions: of all its processes, whichever of them is asked.
 
-One process counts in its own memory. Of several (`--workers`) each writes files of its own into one folder, and the one that
-is scraped adds them up; see the multiprocess mode of prometheus-client.
+One process counts in its own memory. Of several (`--workers`) each writes files of its own into one folder, and the one
+that is scraped adds them up; see the multiprocess mode of prometheus-client.
 """
 
 import os
