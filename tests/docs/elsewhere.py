@@ -84,6 +84,28 @@ ELSEWHERE = (
         "GET /live",
     ),
     *_lines(
+        "docs/serving.md",
+        "Start it, and let somebody ask",
+        "asks the service; it is asked in",
+        "tests/serving/test_open_inference.py",
+        "POST /v2/models/<model>/infer",
+    ),
+    *_lines(
+        "docs/serving.md",
+        "The Open Inference Protocol",
+        "asks the service; it is asked in",
+        "tests/serving/test_open_inference.py",
+        "GET /v2/models/<model>",
+    ),
+    *_lines(
+        "docs/serving.md",
+        "Start it, and let somebody ask",
+        _ENGINE,
+        "tests/services/test_compose.py",
+        "docker compose --profile serve up --detach --scale serve=4",
+        "docker compose exec serve ./almanac token create crane --model weather",
+    ),
+    *_lines(
         "docs/metrics.md",
         "Metrics for Prometheus and Grafana",
         "asks the web server; it is asked in",

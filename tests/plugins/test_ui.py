@@ -48,6 +48,7 @@ PAGES = (
     f"/almanac/models/weather/reports/{REPORT}",
     ROWS,
     "/almanac/models/weather/windows",
+    "/almanac/models/weather/rollouts",
     "/almanac/backups",
     "/almanac/storage",
 )

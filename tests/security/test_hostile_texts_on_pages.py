@@ -12,8 +12,10 @@ from almanac.config.home import Home
 from almanac.control.filters import Filters
 from almanac.journal.journal import Journal
 from almanac.journal.records import AliasMove, BatchRecord, BatchState, Decision, DecisionKind, RunRef
+from almanac.journal.rollouts import Rollouts
 from almanac.pages.pages import Pages
 from almanac.reporting.urls import Urls
+from almanac.rollout.progress import first
 from tests.monitoring.world import WEATHER
 
 NOW = datetime(2026, 1, 10, tzinfo=UTC)
@@ -37,6 +39,7 @@ def pages(tmp_path: Path) -> Pages:
         "drift", severity="critical", model="weather", subject=EVIL, run=RUN, now=NOW, words=EVIL, what_to_do=EVIL
     )
     AlertLog(journal).record(message, "drift", EVIL, NOW)
+    Rollouts(journal).record(first("weather", EVIL, EVIL, ordinal=1, reason=EVIL, run=RUN, now=NOW))
     return Pages(Home(home=tmp_path), journal, Urls("/almanac", ""), NOW)
 
 
@@ -45,12 +48,13 @@ def hostile(pages: Pages) -> dict[str, str]:
     return {
         "start": pages.start([evil], [EVIL], chosen=Filters(owner=EVIL), of_installation=True),
         "model": pages.model(evil),
+        "rollouts": pages.rollouts(evil),
         "search": pages.search(EVIL, [evil]),
         "found": pages.search("ab" * 32, [evil]),
     }
 
 
-@pytest.mark.parametrize("page", ["start", "model", "search", "found"])
+@pytest.mark.parametrize("page", ["start", "model", "rollouts", "search", "found"])
 def test_page_shows_hostile_texts_and_runs_none(pages: Pages, page: str) -> None:
     html = hostile(pages)[page]
     assert "&lt;img src=x onerror" in html

@@ -15,7 +15,8 @@ from almanac.errors import ConfigError
 from almanac.services.env_file import secret_names
 from almanac.services.environment import INHERITED, environment
 from almanac.services.ports import Ports
-from almanac.services.watch.signs import JOBS, PATHS
+from almanac.services.watch.guard import PATHS
+from almanac.services.watch.signs import JOBS
 from almanac.storage.access import CONNECTION, VARIABLE, variables
 from demo.native.compose_file import read_compose
 
@@ -79,7 +80,7 @@ def on_one_machine(tmp_path: Path) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("service", AIRFLOW_SERVICES)
+@pytest.mark.parametrize("service", [*AIRFLOW_SERVICES, "serve"])
 def test_compose_airflow_service_has_the_settings_of_the_code(service, compose, on_one_machine):
     in_containers = compose["services"][service]["environment"]
 
@@ -122,7 +123,7 @@ def test_compose_base_profile_has_at_most_seven_services_beyond_the_data_stores(
 
 
 @pytest.mark.parametrize(
-    "service", ["mlflow", "api-server", "scheduler", "dag-processor", "triggerer", "worker", "worker-heavy"]
+    "service", ["mlflow", "api-server", "scheduler", "dag-processor", "triggerer", "worker", "worker-heavy", "serve"]
 )
 def test_compose_service_that_hangs_ends_so_that_its_restart_policy_actions(service, compose):
     declared = compose["services"][service]
@@ -166,6 +167,21 @@ def test_compose_ports_are_published_on_loopback_only(compose):
     assert all(str(port).startswith("127.0.0.1:") for port in published)
 
 
+def test_compose_serve_can_be_scaled_and_ends_after_its_requests(compose):
+    from almanac.serving.server import DRAIN_S
+
+    serve = compose["services"]["serve"]
+    (published,) = serve["ports"]
+    first, last = published.split(":")[1].split("-")
+
+    assert "container_name" not in serve
+    assert int(last) - int(first) == 9
+    assert f"--port {published.split(':')[2]}" in serve["command"]
+    assert serve["stop_grace_period"] == "1m"
+    assert DRAIN_S < 60
+    assert serve["profiles"] == ["serve"]
+
+
 def test_compose_mlflow_login_is_that_of_the_code(compose):
     assert compose["services"]["mlflow"]["environment"]["MLFLOW_AUTH_ADMIN_USERNAME"] == ADMIN
     assert "--app-name basic-auth" in compose["services"]["mlflow"]["command"]
@@ -175,8 +191,8 @@ def test_compose_of_objects_moves_every_place_of_every_airflow_service(compose):
     over = yaml.safe_load((REPOSITORY / "docker-compose.objects.yaml").read_text("utf-8"))["services"]
     growing = {"LANDING", "DATASETS", "QUARANTINE", "PREDICTIONS", "REPORTS", "BACKUPS"}
 
-    assert set(over) == {*AIRFLOW_SERVICES, "restore", "mlflow"} <= set(compose["services"])
-    for service in AIRFLOW_SERVICES:
+    assert set(over) == {*AIRFLOW_SERVICES, "serve", "restore", "mlflow"} <= set(compose["services"])
+    for service in (*AIRFLOW_SERVICES, "serve"):
         assert set(over[service]["environment"]) == {f"ALMANAC_{place}" for place in growing}, service
     stored = compose["services"]["mlflow"]["environment"]["MLFLOW_ARTIFACTS_DESTINATION"]
     assert over["mlflow"]["environment"]["MLFLOW_ARTIFACTS_DESTINATION"] != stored
@@ -192,7 +208,7 @@ def test_compose_of_a_store_lets_everybody_into_it_with_its_own_secret():
 
     store = services["store"].environment
     assert store["AWS_SECRET_ACCESS_KEY"] == "s3cret"
-    for service in AIRFLOW_SERVICES:
+    for service in (*AIRFLOW_SERVICES, "serve"):
         access = parse_connection(CONNECTION, services[service].environment[VARIABLE])
         sent = variables(access, [values["ALMANAC_STORE"]])
         assert {name: sent[name] for name in store if name.startswith("AWS_")} == {

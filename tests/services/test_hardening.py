@@ -18,6 +18,7 @@ _METADATA = {"AIRFLOW_DATABASE_PASSWORD", "AIRFLOW__CORE__FERNET_KEY"}
 _TASKS = {"MLFLOW_AUTH_ADMIN_PASSWORD", "AIRFLOW_MONITOR_PASSWORD"}
 _TOKENS, _LOGS, _STORE = {"AIRFLOW__API_AUTH__JWT_SECRET"}, {"AIRFLOW__API__SECRET_KEY"}, {"STORE_SECRET_KEY"}
 _JOURNAL, _MAINTENANCE = {"JOURNAL_DATABASE_PASSWORD"}, {"MAINTENANCE_DATABASE_PASSWORD"}
+_REGISTRY = {"MLFLOW_AUTH_ADMIN_PASSWORD"}
 _WORKER = _QUEUES | _TASKS | _LOGS | _STORE
 # Anyone who is not here holds nothing. docs/production.md says what each is needed for.
 SECRETS = {
@@ -41,6 +42,7 @@ SECRETS = {
     "worker": _WORKER | _JOURNAL,
     "worker-heavy": _WORKER | _JOURNAL,
     "maintenance": _WORKER | _MAINTENANCE,
+    "serve": _JOURNAL | _REGISTRY | _STORE,
     "restore": _JOURNAL | _TASKS | _STORE | {"MLFLOW_DATABASE_PASSWORD", "AIRFLOW_DATABASE_PASSWORD"},
 }
 # Foreign images whose entry point must begin as root, and what it needs for that.

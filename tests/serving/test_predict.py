@@ -15,9 +15,9 @@ from almanac.journal.records import RunRef
 from almanac.registry.onnx_model import OnnxModel
 from almanac.scoring.pause import resume_scoring, stop_scoring
 from almanac.scoring.score import score_new_windows
-from almanac.serving.app import MAX_BODY_BYTES
 from almanac.serving.batcher import BusyError
 from almanac.serving.engine import PredictionRequest
+from almanac.serving.replies import MAX_BODY_BYTES
 from almanac.serving.request_rows import RequestError
 from tests.monitoring.world import TRAINED_UNTIL, MemoryRegistry, hours
 from tests.serving.world import DAY, GATES, NOW, SKY, Online, as_rows, graph_of, next_hours

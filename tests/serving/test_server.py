@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import httpx
+import pytest
 
 from almanac.config.home import REPOSITORY
 from almanac.data.table.delta_table import read_table
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def running(online: Online, port: int) -> Iterator[subprocess.Popen[bytes]]:
+def running(online: Online, port: int, *more: str) -> Iterator[subprocess.Popen[bytes]]:
     """The service of a home whose registry is away: it starts with the version that it kept."""
     environment = {
         **os.environ,
@@ -33,7 +34,7 @@ def running(online: Online, port: int) -> Iterator[subprocess.Popen[bytes]]:
         "MLFLOW_TRACKING_URI": "http://127.0.0.1:1",
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     }
-    command = [sys.executable, "-m", "almanac.cli", "serve", "--port", str(port)]
+    command = [sys.executable, "-m", "almanac.cli", "serve", "--port", str(port), *more]
     process = subprocess.Popen(command, env=environment, cwd=REPOSITORY, stdin=subprocess.DEVNULL)
     try:
 
@@ -74,3 +75,23 @@ def test_service_killed_and_started_again_has_each_answer_once(tmp_path: Path) -
         assert process.wait(60) in (0, -signal.SIGTERM)
 
     assert sorted(read_table(online.home.answers_of("weather"))["id"].to_list()) == sorted(asked)
+
+
+@pytest.mark.slow
+def test_service_of_two_processes_counts_the_requests_of_both(tmp_path: Path) -> None:
+    online, port = Online(tmp_path), any_free_port()
+    token = online.service.tokens.create("process", models=("weather",), lasts=DAY, by="test", now=datetime.now(UTC))
+    row, headers = as_rows(next_hours())[0], {"Authorization": f"Bearer {token}"}
+    place = f"http://127.0.0.1:{port}"
+    with running(online, port, "--workers", "2") as process:
+        for _ in range(20):  # each by a connection of its own: the kernel chooses the process
+            said = httpx.post(f"{place}/v1/models/weather/predict", json={"rows": [row]}, headers=headers, timeout=60)
+            assert said.status_code == 200, said.text
+        seen = {httpx.get(f"{place}/metrics", headers=headers, timeout=60).status_code for _ in range(10)}
+        figures = httpx.get(f"{place}/metrics", headers=headers, timeout=60).text
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+    assert seen == {200}
+    assert 'almanac_serving_requests_total{model="weather",status="200"} 20.0' in figures
+    assert 'almanac_serving_request_seconds_count{model="weather"} 20.0' in figures
+    assert 'almanac_serving_ready{model="weather"} 1.0' in figures

@@ -13,7 +13,7 @@ from almanac.costs.ledger import Ledger, Used, month_of
 from almanac.journal.backup_times import proven_times, snapshot_times
 from almanac.journal.journal import Journal
 from almanac.journal.newest import CHALLENGER, CHAMPION, Judged, Moved, NewestRecords, newest_records, open_alerts
-from almanac.journal.records import DecisionKind
+from almanac.journal.records import DecisionKind, RolloutTransition
 
 SubjectKind = Literal["dataset", "model", "outputs"]
 SUBJECTS: tuple[SubjectKind, ...] = ("dataset", "model", "outputs")
@@ -38,12 +38,34 @@ class LastTraining:
 
 
 @dataclass(frozen=True)
+class OpenRollout:
+    """A version that takes over step by step.
+
+    Attributes:
+        version: that takes over.
+        state: where it stands.
+        step: 0: it answers nobody yet.
+        steps: how many are declared; 0: none is, any more.
+        share: of units that it answers.
+        since: when it got there.
+    """
+
+    version: str
+    state: str
+    step: int
+    steps: int
+    share: float
+    since: datetime
+
+
+@dataclass(frozen=True)
 class ModelSummary:
     """One row of the start page.
 
     Attributes:
         state: the worst of `STATES` that is true.
         champion, challenger, shadow: None: there is none.
+        rollout: of the next version; None: none is under way.
         metric: the figure that the gates compare with baselines; empty: of a forecast.
         figure, baseline: of the champion and of the best baseline on the hold-out; None: the journal has none.
         lower_is_better: of the metric.
@@ -70,6 +92,7 @@ class ModelSummary:
     champion: AliasState | None
     challenger: AliasState | None
     shadow: AliasState | None
+    rollout: OpenRollout | None
     metric: str
     figure: float | None
     baseline: float | None
@@ -162,6 +185,7 @@ def _summary(
         champion=champion,
         challenger=_alias(records.aliases.get(CHALLENGER)),
         shadow=_alias(records.aliases.get("shadow")),
+        rollout=_rollout(model, records.rollout),
         metric=metric or "",
         figure=gates.figures.get(key) if gates else None,
         baseline=gates.figures.get(f"{key}.baseline") if gates else None,
@@ -200,6 +224,14 @@ def _state(alerts: Mapping[str, int], *, is_late: bool, is_stopped: bool, is_new
 
 def _alias(moved: Moved | None) -> AliasState | None:
     return AliasState(moved.version, moved.at) if moved is not None and moved.version else None
+
+
+def _rollout(model: Declared, at: RolloutTransition | None) -> OpenRollout | None:
+    if at is None or not at.is_open:
+        return None
+    declared = model.rollout if isinstance(model, Model) else None
+    steps = 0 if declared is None else len(declared.steps)
+    return OpenRollout(at.version, at.state.replace("_", " "), at.step, steps, at.share, at.changed_at)
 
 
 def _of_model(name: str, ages: Mapping[str, timedelta]) -> dict[str, timedelta]:

@@ -11,8 +11,9 @@ from typing import Any
 from sqlalchemy import bindparam, case, func, null, select, union_all
 
 from almanac.journal.journal import Journal
-from almanac.journal.records import BatchState, DecisionKind
-from almanac.journal.tables import alias_moves, batches, conditions, decisions
+from almanac.journal.records import BatchState, DecisionKind, RolloutTransition
+from almanac.journal.rows import records_of
+from almanac.journal.tables import alias_moves, batches, conditions, decisions, rollouts
 
 CHAMPION, CHALLENGER = "champion", "challenger"  # as the registry names them
 _ALIASES = (CHAMPION, CHALLENGER, "shadow")
@@ -52,6 +53,7 @@ class NewestRecords:
         newest_row: the end of the newest published rows, in event time; exclusive.
         published_at: when the newest dataset version was recorded.
         dataset_version: the newest.
+        rollout: where the newest one stands, open or not.
     """
 
     aliases: Mapping[str, Moved]
@@ -60,6 +62,7 @@ class NewestRecords:
     newest_row: datetime | None
     published_at: datetime | None
     dataset_version: int | None
+    rollout: RolloutTransition | None
 
     def newest(self, kind: DecisionKind) -> Judged | None:
         """The newest decision of a kind."""
@@ -109,6 +112,7 @@ def _of_model(connection: Any, name: str) -> NewestRecords:
         connection.execute(_NEWEST_ROW, mine).scalar(),
         batch.recorded_at if batch else None,
         batch.dataset_version if batch else None,
+        next(iter(records_of(RolloutTransition, connection.execute(_ROLLOUT, mine).mappings())), None),
     )
 
 
@@ -187,3 +191,9 @@ _PUBLISHED = (
     .limit(1)
 )
 _NEWEST_ROW = select(func.max(batches.c.window_end)).where(*_OF_PUBLISHED)
+_ROLLOUT = (
+    select(rollouts)
+    .where(rollouts.c.model == _MODEL)
+    .order_by(rollouts.c.ordinal.desc(), rollouts.c.number.desc())
+    .limit(1)
+)

@@ -21,6 +21,7 @@ from almanac.pages.attention import cards_of, troubled_models
 from almanac.pages.news import News
 from almanac.pages.page import RenderedPage
 from almanac.pages.report_files import UnknownPageError
+from almanac.pages.rollout_story import ROLLOUTS, rollout_stories
 from almanac.pages.search import MOST as MOST_HITS
 from almanac.pages.search import search
 from almanac.pages.timeline import LANES, SPAN, timeline
@@ -187,6 +188,13 @@ class Pages:
             key_of=key_of,
             size="" if trigger is None else format_duration(trigger.size),
         )
+
+    def rollouts(self, model: Model) -> RenderedPage:
+        """The newest rollouts: who was asked over time, what the guards knew, and each transition."""
+        stories = rollout_stories(self.home, model, self.journal, self.now)
+        data = {"model": model.name, "is_declared": model.rollout is not None, "rollouts": stories}
+        template = "pages/rollouts.html.j2"
+        return self._page(template, "rollouts", model.name, data=data, title=model.title, limit=ROLLOUTS)
 
     def journal_of(self, models: Sequence[Declared], chosen: str, kind: str, *, with_nobodys: bool) -> RenderedPage:
         """Decisions, alerts and promotions, the newest first.

@@ -63,6 +63,10 @@ class Urls:
         """The windows of a model."""
         return _with(f"{self.root}/models/{quote(model, safe='')}/windows", query)
 
+    def rollouts(self, model: str) -> str:
+        """The rollouts of a model."""
+        return f"{self.root}/models/{quote(model, safe='')}/rollouts"
+
     def journal(self, model: str = "", **query: str) -> str:
         """Decisions, alerts and promotions."""
         return _with(f"{self.root}/journal", {"model": model, **query})

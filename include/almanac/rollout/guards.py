@@ -22,6 +22,7 @@ from almanac.statistics.always_valid import (
 ALPHA = 0.02
 SAMPLE_ALPHA = 0.001  # a broken assignment is no matter of degree
 P99_SHARE = 0.01
+LIMITED = ("errors", "p99_ms", "disagreement", "outcome")  # the guards that a limit is declared for
 
 
 class Verdict(StrEnum):
@@ -57,12 +58,14 @@ def ask_guards(rollout: Rollout, evidence: Evidence, share: float) -> list[Guard
         evidence: of one visit of one step.
         share: of units that the challenger answers; 0: it only mirrors.
     """
-    guard = rollout.guard
-    declared = [guard.errors, guard.p99_ms, guard.disagreement, guard.outcome]
+    return [*_assigned(evidence, share), *_limits(rollout, evidence, share, needed_evidence(rollout))]
+
+
+def needed_evidence(rollout: Rollout) -> float:
+    """Log of the evidence from which on a guard is proven."""
     # before the first step all guards but the outcome's are asked, too
-    tests = sum(limit is not None for limit in declared) * (len(rollout.steps) + 1)
-    needed = math.log(tests / ALPHA)
-    return [*_assigned(evidence, share), *_limits(rollout, evidence, share, needed)]
+    tests = sum(getattr(rollout.guard, name) is not None for name in LIMITED) * (len(rollout.steps) + 1)
+    return math.log(tests / ALPHA)
 
 
 def _assigned(evidence: Evidence, share: float) -> Iterator[GuardFinding]:
@@ -144,6 +147,7 @@ def _outcome(declared: OutcomeGuard, least: int, ours: ArmCounts, theirs: ArmCou
     if fewest < least:
         return GuardFinding("outcome", Verdict.DOUBT, f"{text}; too few outcomes to say", figures)
     variance = ours.loss_variance / ours.outcomes + theirs.loss_variance / theirs.outcomes
+    figures["variance"] = variance
     if evidence_mean_above(difference, variance, declared.max_loss, declared.max_loss) >= needed:
         return GuardFinding("outcome", Verdict.WORSE, f"{text}: proven", figures)
     return GuardFinding("outcome", Verdict.FINE if difference <= declared.max_loss else Verdict.DOUBT, text, figures)

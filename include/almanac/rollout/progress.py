@@ -64,7 +64,7 @@ def next_move(
         return None
     findings = ask_guards(rollout, evidence, at.share)
     if worse := [each for each in findings if each.verdict is Verdict.WORSE]:
-        return fall_back("; ".join(each.words for each in worse), _figures(worse))
+        return fall_back("; ".join(each.words for each in worse), figures_of(worse))
     if at.state is RolloutState.PAUSED:
         return None
     if now < entered_at:  # the clock has gone back: wait from now on, and not until it has caught up
@@ -74,7 +74,7 @@ def next_move(
     if doubts := [each for each in findings if each.verdict is Verdict.DOUBT]:
         return _on_doubt(at, rollout, doubts)
     words = "; ".join(each.words for each in findings)
-    return step_up(at, rollout, f"{evidence.challenger.rows} rows: {words}", _figures(findings))
+    return step_up(at, rollout, f"{evidence.challenger.rows} rows: {words}", figures_of(findings))
 
 
 def step_up(
@@ -117,7 +117,7 @@ def by_hand(at: RolloutTransition, rollout: Rollout, what: str, reason: str) -> 
 
 
 def _on_doubt(at: RolloutTransition, rollout: Rollout, doubts: list[GuardFinding]) -> RolloutMove | None:
-    words, figures = "; ".join(each.words for each in doubts), _figures(doubts)
+    words, figures = "; ".join(each.words for each in doubts), figures_of(doubts)
     if rollout.on_doubt == "fall_back":
         return fall_back(f"in doubt, and on_doubt is fall_back: {words}", figures)
     if rollout.on_doubt == "ask":
@@ -127,5 +127,6 @@ def _on_doubt(at: RolloutTransition, rollout: Rollout, doubts: list[GuardFinding
     return RolloutMove(RolloutState.HELD, at.step, at.share, words, figures=figures)
 
 
-def _figures(findings: list[GuardFinding]) -> dict[str, float]:
+def figures_of(findings: list[GuardFinding]) -> dict[str, float]:
+    """The figures of findings, as a transition keeps them: `errors.observed`, ..."""
     return {f"{each.guard}.{name}": value for each in findings for name, value in each.figures.items()}

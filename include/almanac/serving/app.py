@@ -2,18 +2,21 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from almanac.config.home import Home
+from almanac.config.schema import Model
 from almanac.errors import AlmanacError
 from almanac.extras import extra
 from almanac.registry.store import Registry
 from almanac.serving.batcher import BusyError
-from almanac.serving.engine import NotServedError, PredictionRequest, StaleError
+from almanac.serving.engine import NotServedError, PredictionRequest, Reply, StaleError
 from almanac.serving.feedback import read_outcomes
+from almanac.serving.open_inference import AskedTable, describe_model, describe_server, read_infer, say_infer
 from almanac.serving.openapi import describe
+from almanac.serving.replies import MAX_BODY_BYTES, as_json, body_of, refuse
 from almanac.serving.request_rows import RequestError
 from almanac.serving.served_model import ServedModel
 from almanac.serving.service import MOST_WAITING, REFRESH_S, WATCH_S, Service
@@ -25,7 +28,8 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 _log = logging.getLogger(__name__)
-MAX_BODY_BYTES = 4_000_000
+_Read = Callable[[Model, bytes, int], AskedTable | str]
+_Say = Callable[[Model, AskedTable, Reply], dict[str, object]]
 
 
 def make_app(service: Service) -> "Starlette":
@@ -61,6 +65,12 @@ def make_app(service: Service) -> "Starlette":
             Route("/v1/models/{model}", pages.model),
             Route("/v1/models/{model}/predict", pages.predict, methods=["POST"]),
             Route("/v1/models/{model}/feedback", pages.feedback, methods=["POST"]),
+            Route("/v2", pages.server),
+            Route("/v2/health/live", pages.live),
+            Route("/v2/health/ready", pages.ready),
+            Route("/v2/models/{model}", pages.metadata),
+            Route("/v2/models/{model}/ready", pages.model_ready),
+            Route("/v2/models/{model}/infer", pages.infer, methods=["POST"]),
         ],
         lifespan=lifespan,
     )
@@ -87,12 +97,12 @@ class _Pages:
 
     async def live(self, _request: "Request") -> "Response":
         """The process runs. Says nothing else, to anybody."""
-        return _json({"live": True})
+        return as_json({"live": True})
 
     async def ready(self, _request: "Request") -> "Response":
         """Whether every model has something to answer with. Says no names to strangers."""
         ready = all(model.served is not None for model in self._service.models.values())
-        return _json({"ready": ready}, status=200 if ready else 503)
+        return as_json({"ready": ready}, status=200 if ready else 503)
 
     async def metrics(self, request: "Request") -> "Response":
         """Figures for Prometheus."""
@@ -112,7 +122,7 @@ class _Pages:
         if isinstance(found := self._caller(request), Response):
             return found
         mine = [model for name, model in self._service.declared.items() if found.is_for(name)]
-        return _json(describe(mine))
+        return as_json(describe(mine))
 
     async def models(self, request: "Request") -> "Response":
         """The models that this caller may ask."""
@@ -120,17 +130,51 @@ class _Pages:
 
         if isinstance(found := self._caller(request), Response):
             return found
-        return _json({"models": [_state(model) for name, model in self._service.models.items() if found.is_for(name)]})
+        return as_json(
+            {"models": [_state(model) for name, model in self._service.models.items() if found.is_for(name)]}
+        )
 
     async def model(self, request: "Request") -> "Response":
         """What answers for a model, and what does not work."""
         from starlette.responses import Response
 
         found = self._allowed(request)
-        return found if isinstance(found, Response) else _json(_state(self._service.models[found[0]]))
+        return found if isinstance(found, Response) else as_json(_state(self._service.models[found[0]]))
 
     async def predict(self, request: "Request") -> "Response":
         """Answer the rows of a request."""
+        return await self._answered(request, _rows_of, _say)
+
+    async def infer(self, request: "Request") -> "Response":
+        """The same in the Open Inference Protocol."""
+        return await self._answered(request, read_infer, say_infer)
+
+    async def server(self, request: "Request") -> "Response":
+        """What the server is."""
+        from starlette.responses import Response
+
+        found = self._caller(request)
+        return found if isinstance(found, Response) else as_json(describe_server())
+
+    async def metadata(self, request: "Request") -> "Response":
+        """The inputs and outputs of a model."""
+        from starlette.responses import Response
+
+        if isinstance(found := self._allowed(request), Response):
+            return found
+        served = self._service.models[found[0]].served
+        return as_json(describe_model(self._service.declared[found[0]], served.version if served else None))
+
+    async def model_ready(self, request: "Request") -> "Response":
+        """Whether a version of the model answers."""
+        from starlette.responses import Response
+
+        if isinstance(found := self._allowed(request), Response):
+            return found
+        ready = self._service.models[found[0]].served is not None
+        return as_json({"name": found[0], "ready": ready}, status=200 if ready else 503)
+
+    async def _answered(self, request: "Request", read: "_Read", say: "_Say") -> "Response":
         from starlette.responses import Response
 
         found = self._allowed(request)
@@ -138,7 +182,7 @@ class _Pages:
             return found
         name, token = found
         began = asyncio.get_running_loop().time()
-        response, rows = await self._predict(request, name, token)
+        response, rows = await self._predict(request, name, token, read, say)
         seconds = asyncio.get_running_loop().time() - began
         self._service.metrics.count(name, response.status_code, rows=rows, seconds=seconds)
         return response
@@ -151,47 +195,52 @@ class _Pages:
         if isinstance(found, Response):
             return found
         name, token = found
-        body = await _body(request)
+        if no := self._too_often(name, token):
+            return no
+        body = await body_of(request)
         if body is None:
-            return _refused(413, f"the body is larger than {MAX_BODY_BYTES} bytes; send fewer outcomes")
+            return refuse(413, f"the body is larger than {MAX_BODY_BYTES} bytes; send fewer outcomes")
         service = self._service
         outcomes = read_outcomes(service.declared[name], body, caller=token.name, now=service.clock())
         if isinstance(outcomes, str):
-            return _refused(422, outcomes)
+            return refuse(422, outcomes)
         lost = service.outcomes.lost
         await asyncio.to_thread(service.outcomes.write, name, outcomes, durable=True)
         if service.outcomes.lost > lost:  # nobody waits for a prediction here: better to hear it again
-            return _refused(503, "the disk refuses; nothing was recorded", retry_after_s=60)
-        return _json({"model": name, "recorded": len(outcomes)}, status=202)
+            return refuse(503, "the disk refuses; nothing was recorded", retry_after_s=60)
+        return as_json({"model": name, "recorded": len(outcomes)}, status=202)
 
-    async def _predict(self, request: "Request", name: str, token: Token) -> "tuple[Response, dict[str, int]]":
-        body = await _body(request)
+    def _too_often(self, name: str, token: Token) -> "Response | None":
+        """A refusal where the caller has asked as often as it may."""
+        wait_s = self._service.limits[name].wait_s(token.name)
+        words = f"{token.name} has sent as many requests as it may in a minute (serve.max_requests)"
+        return refuse(429, f"{words}; try again in {wait_s} s", retry_after_s=wait_s) if wait_s else None
+
+    async def _predict(
+        self, request: "Request", name: str, token: Token, read: "_Read", say: "_Say"
+    ) -> "tuple[Response, dict[str, int]]":
+        if no := self._too_often(name, token):
+            return no, {}
+        body = await body_of(request)
         if body is None:
-            return _refused(413, f"the body is larger than {MAX_BODY_BYTES} bytes; send fewer rows"), {}
-        rows = _rows_of(body, self._service.most_rows[name])
-        if isinstance(rows, str):
-            return _refused(400, rows), {}
+            return refuse(413, f"the body is larger than {MAX_BODY_BYTES} bytes; send fewer rows"), {}
+        model = self._service.declared[name]
+        asked = read(model, body, self._service.most_rows[name])
+        if isinstance(asked, str):
+            return refuse(400, asked), {}
         try:
-            reply = await self._service.batchers[name].ask(PredictionRequest(rows, token.name))
+            reply = await self._service.batchers[name].ask(PredictionRequest(asked.rows, token.name))
         except BusyError:
-            return _refused(429, f"{MOST_WAITING} requests wait already; try again in a second", retry_after_s=1), {}
+            return refuse(429, f"{MOST_WAITING} requests wait already; try again in a second", retry_after_s=1), {}
         except RequestError as error:
             problems = [vars(problem) for problem in error.problems]
-            return _refused(422, str(error), problems=problems), {}
+            return refuse(422, str(error), problems=problems), {}
         except (NotServedError, StaleError) as error:
-            return _refused(503, str(error), retry_after_s=5), {}
+            return refuse(503, str(error), retry_after_s=5), {}
         except AlmanacError as error:
             _log.error("%s: %s", name, error)
-            return _refused(500, str(error)), {}
-        content: dict[str, object] = {
-            "model": name,
-            "version": reply.version,
-            "arm": reply.arm,
-            "predictions": reply.answers,
-        }
-        if reply.history is not None:
-            content["history"] = reply.history
-        return _json(content), reply.rows_by_arm
+            return refuse(500, str(error)), {}
+        return as_json(say(model, asked, reply)), reply.rows_by_arm
 
     def _caller(self, request: "Request") -> "Token | Response":
         """Who asks; a refusal where nobody known does."""
@@ -199,7 +248,7 @@ class _Pages:
         token = self._service.tokens.owner(text.strip(), self._service.clock()) if kind.lower() == "bearer" else None
         if token is None:
             words = "expected a header `Authorization: Bearer <token>` with a token that is good: almanac token create"
-            return _refused(401, words, headers={"WWW-Authenticate": "Bearer"})
+            return refuse(401, words, headers={"WWW-Authenticate": "Bearer"})
         return token
 
     def _allowed(self, request: "Request") -> "tuple[str, Token] | Response":
@@ -210,22 +259,19 @@ class _Pages:
         name = request.path_params["model"]
         if name not in self._service.models or not token.is_for(name):
             mine = [known for known in self._service.models if token.is_for(known)]
-            return _refused(404, f"no model of this name is served to {token.name}; expected one of {mine}")
+            return refuse(404, f"no model of this name is served to {token.name}; expected one of {mine}")
         return name, token
 
 
-async def _body(request: "Request") -> bytes | None:
-    """The body of a request; None: it is too large, and was not read to its end."""
-    chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > MAX_BODY_BYTES:
-            return None
-        chunks.append(chunk)
-    return b"".join(chunks)
+def _say(model: Model, _asked: AskedTable, reply: Reply) -> dict[str, object]:
+    content: dict[str, object] = {"model": model.name, "version": reply.version, "arm": reply.arm}
+    content["predictions"] = reply.answers
+    if reply.history is not None:
+        content["history"] = reply.history
+    return content
 
 
-def _rows_of(body: bytes, most: int) -> list[dict[str, object]] | str:
+def _rows_of(_model: Model, body: bytes, most: int) -> AskedTable | str:
     """The rows of a request; a text that says why it is none."""
     import msgspec
 
@@ -238,7 +284,7 @@ def _rows_of(body: bytes, most: int) -> list[dict[str, object]] | str:
         return 'got another object, expected {"rows": [{column: value, ...}]}'
     if not 1 <= len(rows) <= most:
         return f"got {len(rows)} rows, expected 1 to {most} (serve.max_rows)"
-    return rows
+    return AskedTable(rows)
 
 
 def _state(model: ServedModel) -> dict[str, object]:
@@ -254,25 +300,3 @@ def _state(model: ServedModel) -> dict[str, object]:
         else {"id": at.id, "version": at.version, "state": at.state, "step": at.step, "share": at.share},
         "refreshed_at": model.refreshed_at.isoformat() if model.refreshed_at else None,
     }
-
-
-def _refused(
-    status: int,
-    words: str,
-    *,
-    problems: list[dict[str, Any]] | None = None,
-    retry_after_s: int | None = None,
-    headers: Mapping[str, str] | None = None,
-) -> "Response":
-    content: dict[str, object] = {"error": words}
-    if problems:
-        content["problems"] = problems
-    more = {} if retry_after_s is None else {"Retry-After": str(retry_after_s)}
-    return _json(content, status=status, headers={**(headers or {}), **more})
-
-
-def _json(content: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> "Response":
-    import msgspec
-    from starlette.responses import Response
-
-    return Response(msgspec.json.encode(content), status, headers=headers, media_type="application/json")

@@ -73,7 +73,7 @@ def _predict(model: Model) -> dict[str, object]:
             "404": {"description": "No model of this name is served to this caller."},
             "413": {"description": "The body is too large."},
             "422": {"description": "Rows that ingest would not publish; `problems` names row, column, got, expected."},
-            "429": {"description": "Too many requests wait; see Retry-After."},
+            "429": {"description": "Too many requests wait, or were sent by this caller; see Retry-After."},
             "503": {"description": "Nothing to answer with now, or the dataset is too old; see Retry-After."},
         },
     }

@@ -2,12 +2,14 @@
 
 import logging
 import os
+import tempfile
 from collections.abc import Mapping
 from typing import Any
 
 from almanac.extras import extra
+from almanac.serving.metrics import FOLDER_VARIABLE
 
-_DRAIN_S = 20
+DRAIN_S = 20
 _LOGS: Mapping[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -28,13 +30,18 @@ def serve(host: str, port: int, *, workers: int) -> None:
     for variable in ("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
     logging.getLogger(__name__).info("serving at http://%s:%d", host, port)
-    uvicorn.run(
-        "almanac.serving.app:create",
-        factory=True,
-        host=host,
-        port=port,
-        workers=workers,
-        log_config=dict(_LOGS),
-        server_header=False,
-        timeout_graceful_shutdown=_DRAIN_S,
-    )
+    with tempfile.TemporaryDirectory(prefix="almanac-serve-") as folder:
+        # set for each start: figures of another service, or of the one before, are not added to these
+        os.environ.pop(FOLDER_VARIABLE, None)
+        if workers > 1:
+            os.environ[FOLDER_VARIABLE] = folder
+        uvicorn.run(
+            "almanac.serving.app:create",
+            factory=True,
+            host=host,
+            port=port,
+            workers=workers,
+            log_config=dict(_LOGS),
+            server_header=False,
+            timeout_graceful_shutdown=DRAIN_S,
+        )

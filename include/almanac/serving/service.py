@@ -18,6 +18,7 @@ from almanac.serving.engine import Engine
 from almanac.serving.feedback import frame_of_outcomes
 from almanac.serving.metrics import Metrics
 from almanac.serving.outcome_rows import land_outcomes, why_not_landed
+from almanac.serving.rate_limit import RateLimit
 from almanac.serving.served_model import ServedModel, VersionRegistry
 from almanac.serving.tokens import Tokens
 
@@ -62,6 +63,7 @@ class Service:
         self.metrics = Metrics()
         self.declared = {model.name: model for model in declared}
         self.most_rows = {model.name: model.serve.max_rows for model in declared if model.serve is not None}
+        self.limits = {model.name: RateLimit(model.serve.max_requests) for model in declared if model.serve is not None}
         self.models = {name: ServedModel(home, name, registry, journal, clock) for name in self.declared}
         self.engines = {name: Engine(model, self.log, clock) for name, model in self.models.items()}
         self._shipped_s, self._landed_s = time.monotonic(), -math.inf
@@ -76,6 +78,7 @@ class Service:
         """Look for new champions and rows; called by one thread at a time."""
         for model in self.models.values():
             model.refresh()
+        self.metrics.observe(self.models, self.log)
 
     def watch(self) -> None:
         """Ship the log, and ask the guards of rollouts: often while a step is young, else as often as it is shipped."""

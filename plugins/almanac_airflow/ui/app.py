@@ -140,6 +140,10 @@ def _windows(user: GetUserDep, pages: PagesDep, model: str, state: str = "") -> 
     return PageResponse(pages.windows(access.require_declared(user, pages.home, model), state))
 
 
+def _rollouts(user: GetUserDep, pages: PagesDep, model: str) -> Response:
+    return PageResponse(pages.rollouts(access.require_model(user, pages.home, model)))
+
+
 _ROUTES: dict[str, Callable[..., Any]] = {
     "/": _start,
     "/journal": _journal_page,
@@ -155,6 +159,7 @@ _ROUTES: dict[str, Callable[..., Any]] = {
     "/models/{model}/reports": _reports,
     "/models/{model}/reports/{name}": _report,
     "/models/{model}/windows": _windows,
+    "/models/{model}/rollouts": _rollouts,
 }
 
 

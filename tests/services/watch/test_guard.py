@@ -120,3 +120,10 @@ def test_sign_of_worker_asks_the_one_of_this_container(command, name, monkeypatc
 
     assert sign_of("worker", command, {"AIRFLOW__CELERY__BROKER_URL": "redis://x"})() == ""
     assert asked == [("redis://x", name)]
+
+
+def test_sign_of_the_service_is_that_it_lives_and_not_that_it_is_ready():
+    with HttpServer(lambda _: Answer()) as asked:
+        command = ["./almanac", "serve", "--host", "0.0.0.0", "--port", asked.url.rpartition(":")[2]]  # noqa: S104
+        assert sign_of("serve", command, {})()
+    assert {each.path for each in asked.asked} == {"/live"}

@@ -12,6 +12,11 @@ class Serving(Section):
     """How the champion answers requests, beside batch scoring. Without this section it answers none."""
 
     max_rows: Annotated[int, Field(ge=1, le=10_000)] = Field(1000, description="Rows in one request, at most.")
+    max_requests: Annotated[int, Field(ge=1, le=100_000)] | None = Field(
+        None,
+        description="Requests of one token in any minute, at most, counted by each process of the service for itself;"
+        " more are answered 429. Unset: any number.",
+    )
     max_staleness: Duration | None = Field(
         None,
         description="How much older than a row of a request the dataset's newest row may be, for models whose features"

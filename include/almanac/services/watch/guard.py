@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _PR_SET_PDEATHSIG = 1
 _DELIVERY_S = 25.0
+PATHS = {**signs.PATHS, "serve": "/live"}  # on one machine nobody supervises `almanac serve` but who started it
 # A worker that was asked to end finishes its tasks and answers nobody meanwhile (`stop_grace_period`: five minutes).
 _ENDING_WORKER_S = 360.0
 
@@ -46,15 +47,15 @@ def sign_of(name: str, command: Sequence[str], environment: Mapping[str, str]) -
     """What to call for a service's newest sign of life; see `Look.sign`.
 
     Args:
-        name: scheduler, triggerer, dag-processor, api-server, mlflow or worker.
+        name: scheduler, triggerer, dag-processor, api-server, mlflow, serve or worker.
         command: of the service.
         environment: of the service.
     """
     if name in signs.JOBS:
         return lambda: _heartbeat(name, environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"])
-    if name in signs.PATHS:
+    if name in PATHS:
         port = _option(command, "--port") or environment.get("AIRFLOW__API__PORT", "8080")
-        return lambda: _now() if signs.answers(f"http://127.0.0.1:{port}{signs.PATHS[name]}") else ""
+        return lambda: _now() if signs.answers(f"http://127.0.0.1:{port}{PATHS[name]}") else ""
     worker = _option(command, "--celery-hostname") or f"celery@{signs.this_host()}"
     return lambda: _worker(worker, environment["AIRFLOW__CELERY__BROKER_URL"])
 
@@ -137,7 +138,7 @@ def _look(name: str, pid: int, sign: str | None) -> Look:
 
     process = psutil.Process(pid)
     tree = [process]
-    if name in signs.PATHS:  # an answer may come from a process that it has started
+    if name in PATHS:  # an answer may come from a process that it has started
         tree += [each for each in process.children(recursive=True) if each.pid != os.getpid()]
     # A worker that ends its last tasks is idle, too.
     cpu_s = time.monotonic() if name == "worker" else sum(_cpu_s(each) for each in tree)
