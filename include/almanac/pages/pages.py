@@ -189,7 +189,7 @@ class Pages:
             size="" if trigger is None else format_duration(trigger.size),
         )
 
-    def rollouts(self, model: Model) -> RenderedPage:
+    def rollouts(self, model: Declared) -> RenderedPage:
         """The newest rollouts: who was asked over time, what the guards knew, and each transition."""
         stories = rollout_stories(self.home, model, self.journal, self.now)
         data = {"model": model.name, "is_declared": model.rollout is not None, "rollouts": stories}

@@ -141,7 +141,7 @@ def _windows(user: GetUserDep, pages: PagesDep, model: str, state: str = "") -> 
 
 
 def _rollouts(user: GetUserDep, pages: PagesDep, model: str) -> Response:
-    return PageResponse(pages.rollouts(access.require_model(user, pages.home, model)))
+    return PageResponse(pages.rollouts(access.require_declared(user, pages.home, model)))
 
 
 _ROUTES: dict[str, Callable[..., Any]] = {
