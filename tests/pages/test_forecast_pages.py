@@ -9,6 +9,7 @@ from almanac.config.home import Home
 from almanac.config.schema import ForecastModel
 from almanac.journal.journal import Journal
 from almanac.pages.pages import Pages
+from almanac.pages.report_files import UnknownPageError
 from almanac.reporting.urls import Urls
 from tests.forecast.shop import declare
 
@@ -31,6 +32,8 @@ def test_forecast_is_among_the_models_of_the_first_page(pages: Pages, model: For
 def test_forecast_has_every_page_of_a_model(pages: Pages, model: ForecastModel) -> None:
     assert "sales" in pages.batches(model, "")
     assert "sales" in pages.windows(model, "")
+    with pytest.raises(UnknownPageError, match="sales is a forecast: no version of it answers requests"):
+        pages.rollouts(model)
     assert "sales" in pages.journal_of([model], "", "", with_nobodys=False)
     reports = Path(pages.home.reports_of("sales"))
     reports.mkdir(parents=True)

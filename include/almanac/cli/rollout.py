@@ -39,9 +39,8 @@ def show(
         return
     for one in found:
         who = one.run.started_by or one.run.dag_id
-        print(
-            f"{one.changed_at:%Y-%m-%d %H:%M:%S} UTC {one.state:12} step {one.step} {one.share:6.1%}  {who}: {one.reason}"
-        )
+        step = f"{one.state:12} step {one.step} {one.share:6.1%}"
+        print(f"{one.changed_at:%Y-%m-%d %H:%M:%S} UTC {step}  {who}: {one.reason}")
     if last is None:
         print(f"{model}: there was no rollout yet")
         return

@@ -191,6 +191,8 @@ class Pages:
 
     def rollouts(self, model: Declared) -> RenderedPage:
         """The newest rollouts: who was asked over time, what the guards knew, and each transition."""
+        if not isinstance(model, Model):
+            raise UnknownPageError(f"{model.name} is a forecast: no version of it answers requests")
         stories = rollout_stories(self.home, model, self.journal, self.now)
         data = {"model": model.name, "is_declared": model.rollout is not None, "rollouts": stories}
         template = "pages/rollouts.html.j2"
