@@ -228,6 +228,13 @@ ELSEWHERE = (
         "tests/docs/test_benchmarks.py",
         "python -m bench.forecast --grains 10000 --steps 200",
     ),
+    *_lines(
+        "docs/add-a-model.md",
+        "Features by your own function",
+        "keeps the former file of a function that is to be changed, as is done in",
+        "tests/release/test_own_features_story.py",
+        "cp load.py load.2025.py",
+    ),
     *_lines("docs/add-a-model.md", "Scoring", _BENCH, "tests/docs/test_benchmarks.py", "python -m bench.score"),
     *_lines(
         "docs/backup-format.md", "Speed", _BENCH, "tests/docs/test_benchmarks.py", "python -m bench.backup --gib 2"

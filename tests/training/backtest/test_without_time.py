@@ -166,7 +166,7 @@ def test_interval_of_one_delivery_is_drawn_by_groups() -> None:
 
 @pytest.mark.parametrize(("of_version", "is_clean"), [("hold-out: 0.2 of the patient, by hash", True), ("", False)])
 def test_best_version_of_another_split_is_skipped(of_version: str, is_clean: bool) -> None:
-    graph, features = SimpleNamespace(features=()), SimpleNamespace(names=())
+    graph, features = SimpleNamespace(features=(), code=""), SimpleNamespace(names=(), code="")
     data = SimpleNamespace(split=of_version, train_end=NOW)
     found = _problem(patients_model(), graph, features, data, Evaluation(pl.DataFrame(), None))
     assert found == ("" if is_clean else "is trained on rows of the hold-out, which it splits otherwise ()")
