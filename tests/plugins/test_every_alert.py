@@ -18,11 +18,14 @@ from almanac.config.home import MODELS_FOLDER, Home
 from almanac.config.installation import Installation
 from almanac.config.schema import Model
 from almanac.config.sections.alerts import AlertKind, Alerts
+from almanac.config.sections.costs import Budget, Prices
+from almanac.costs.ledger import record_usage
 from almanac.data.ingest.ingest import RejectedFilesError
+from almanac.health.budgets import report_budgets
 from almanac.health.rounds import run_checks
 from almanac.journal.file_checks import FileCheck, FileChecks
 from almanac.journal.journal import Journal
-from almanac.journal.records import RolloutState, RolloutTransition, RunRef, SnapshotRecord
+from almanac.journal.records import RolloutState, RolloutTransition, RunRef, SnapshotRecord, TaskUsage
 from almanac.monitoring.findings import Condition, Finding, State
 from almanac.monitoring.notifications import notify_findings
 from almanac.monitoring.result import MonitorResult, MonitorVerdict
@@ -128,6 +131,13 @@ def tell_rollout(people: People, alerts: Alerts) -> None:
     notify_rollout(people.notifier, weather(alerts), at, run=RUN, now=NOON)
 
 
+def tell_budget(people: People, alerts: Alerts) -> None:
+    hour = TaskUsage("weather", "train", "train", -1, "success", "", "", NOON, 1.0, 3600.0, 0, RUN)
+    record_usage(people.journal, hour)
+    model = weather(alerts).model_copy(update={"budget": Budget(monthly=1.0)})
+    report_budgets(people.notifier, [model], Prices(currency="EUR", cpu_hour=1.0), people.journal, RUN, NOON)
+
+
 def tell_finding(alert: Condition) -> Callable[[People, Alerts], None]:
     def report(people: People, alerts: Alerts) -> None:
         finding = Finding(alert, State.ALARM, "x", f"{alert}: .9, limit .1")
@@ -179,6 +189,7 @@ TELLS: dict[AlertKind, Callable[[People, Alerts], None]] = {
     "rejection": tell_rejection,
     "training": tell_training,
     "rollout": tell_rollout,
+    "budget": tell_budget,
     **{condition.value: tell_finding(condition) for condition in Condition},
     "backup": lambda people, alerts: make_a_round(people, alerts, days=3, subject="model/weather"),
     "drill": lambda people, alerts: make_a_round(people, alerts, days=9, subject="group/all"),
