@@ -16,7 +16,7 @@ ON_ALL_CORES := -n $(shell nproc) --no-loadscope-reorder --durations=10
 # A test with dozens of deaths in it may take more than an hour.
 PATIENTLY := -o faulthandler_timeout=9000
 # Of pyproject.toml; tasks in pods have a lock of their own.
-EXTRAS := s3 azure postgres smtp apprise http celery fab server serve
+EXTRAS := s3 azure postgres smtp apprise http celery fab server serve bayesian
 RUNTIME := $(VENV)/.installed
 DEVELOPMENT := $(VENV)/.installed-dev
 

@@ -15,6 +15,7 @@ from almanac.extras import extra
 from almanac.journal.location import with_login
 from almanac.services.supervision.supervision import supervisor_of
 from almanac.services.watch.signs import worker_responds
+from almanac.training.fit.bayesian import propose
 from almanac_airflow.notifiers import channels
 
 
@@ -30,6 +31,7 @@ USES: dict[str, tuple[str, str, Callable[[], object]]] = {
     "azure": ("azure.storage.blob", "azure", lambda: AzureTiers("abfs://container/x").look("objects/a")),
     "postgres": ("psycopg2", "postgres", lambda: with_login("postgresql+psycopg2://u@localhost/almanac")),
     "celery": ("celery", "celery", lambda: worker_responds("redis://localhost:1", "celery@x")),
+    "bayesian": ("optuna", "bayesian", lambda: propose({"depth": (1, 2)}, [], "rmse", 1)),
     "supervisor": ("supervisor", "server", _supervise),
     "smtp": ("airflow.providers.smtp.hooks.smtp", "smtp", lambda: channels._mail(CHANNEL, MESSAGE)),
     "apprise": ("apprise", "apprise", lambda: channels._apprise(CHANNEL, MESSAGE)),

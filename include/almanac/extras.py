@@ -16,6 +16,7 @@ IMPORTED = {
     "fab": ("airflow.providers.fab",),
     "server": ("supervisor",),
     "serve": ("msgspec", "prometheus_client", "starlette", "uvicorn"),
+    "bayesian": ("optuna",),
 }
 
 

@@ -38,8 +38,8 @@ from almanac.training.fit.checkpoints import Checkpointing
 from almanac.training.fit.continuation import Parent, continuation_problems, continue_champion, new_rows
 from almanac.training.fit.fitting import fit_watched, predict
 from almanac.training.fit.learning import Curve
-from almanac.training.fit.search import Trial
 from almanac.training.fit.selection import CandidateSelection, ModelSelection
+from almanac.training.fit.trial import Trial
 from almanac.training.leaks import measure_leaks
 from almanac.training.trained import Measured, TrainedCandidate, TrainingData, constant_features, hash_rows
 

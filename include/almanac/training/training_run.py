@@ -37,8 +37,8 @@ from almanac.training.backtest.folds import split
 from almanac.training.candidate_log import find_logged, log_candidate
 from almanac.training.fit.checkpoints import CheckpointFolder
 from almanac.training.fit.continuation import Parent, continuation_problems
-from almanac.training.fit.search import Trial
 from almanac.training.fit.selection import CandidateSelection
+from almanac.training.fit.trial import Trial
 from almanac.training.passport import load_passport
 from almanac.training.policy import Trigger, count_labelled, counting_columns, decide_training, label_times
 from almanac.training.train import Progress, continue_candidate, train_candidate

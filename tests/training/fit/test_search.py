@@ -9,8 +9,9 @@ from pydantic import ValidationError
 
 from almanac.config.sections.search import Search
 from almanac.errors import ConfigError
-from almanac.training.fit.search import Trial, best_trial, proposals, run_trials
+from almanac.training.fit.search import best_trial, proposals, run_trials
 from almanac.training.fit.search_run import Batch
+from almanac.training.fit.trial import Trial
 from almanac.training.train import train_candidate
 from tests.training.conftest import NOW
 

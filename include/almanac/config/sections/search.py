@@ -42,11 +42,13 @@ class Search(Section):
     """Trials of a candidate with other parameters. The best one, by `train.metric` before the hold-out, competes.
 
     `grid` tries all combinations, `random` draws `trials` of them, `halving` draws as many, tries all on little history
-    and the better third of each round on three times as much.
+    and the better third of each round on three times as much, `bayesian` draws ten and chooses each of the others by
+    what the trials before it have shown (needs the extra `bayesian`).
     """
 
-    kind: Literal["grid", "random", "halving"] = Field(
-        description="Try every combination, some that are drawn, or many on few rows and the best on more."
+    kind: Literal["grid", "random", "halving", "bayesian"] = Field(
+        description="Try every combination, some that are drawn, many on few rows and the best on more, or each "
+        "by what the trials before it have shown."
     )
     space: dict[str, tuple[Scalar, ...] | Range] = Field(min_length=1, description="Parameter -> values, or a range.")
     trials: Annotated[int, Field(ge=2)] | None = Field(None, description="How many are drawn; a grid needs none.")
@@ -54,9 +56,14 @@ class Search(Section):
     trial_cost: Duration | None = Field(None, description="Memory of a trial; unset: the first one is measured.")
 
     @property
+    def waits(self) -> bool:
+        """Whether what is tried depends on the trials before it: these cannot run beside each other."""
+        return self.kind in ("halving", "bayesian")
+
+    @property
     def may_be_long(self) -> bool:
-        """Whether trials could need tasks of their own. Rounds of halving wait for each other, so theirs never do."""
-        if self.kind == "halving":
+        """Whether trials could need tasks of their own; never where they wait for each other."""
+        if self.waits:
             return False
         lists = (len(values) for values in self.space.values() if not isinstance(values, Range))
         count = math.prod(lists) if self.trials is None else self.trials

@@ -7,8 +7,8 @@ as the resource.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from almanac.config.grammar.metric import Metric
@@ -16,41 +16,23 @@ from almanac.config.schema import Model
 from almanac.config.sections.search import Range, Scalar, Search, Stop
 from almanac.errors import ConfigError, DataError
 from almanac.statistics import metrics
+from almanac.training.fit.bayesian import load_optuna, propose
+from almanac.training.fit.trial import Trial
 
 FACTOR = 3
+DRAWN_FIRST = 10  # of a bayesian search, before it learns from its trials: Optuna's own number
 Attempt = Callable[[Mapping[str, Scalar], float], float]
 Clock = Callable[[], float]
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One candidate with some parameters, measured on the folds before the hold-out.
-
-    Attributes:
-        candidate: its name.
-        found: the parameters that were tried; they replace declared ones.
-        score: `train.metric`; None: it could not be fitted.
-        seconds: duration.
-        share: share of each fold's training rows, the newest.
-        fault: why it could not be fitted.
-    """
-
-    candidate: str
-    found: Mapping[str, Scalar]
-    score: float | None
-    seconds: float
-    share: float = 1.0
-    fault: str = ""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, as JSON holds them."""
-        return {**asdict(self), "found": dict(self.found)}
 
 
 def proposals(model: Model, name: str, overrides: Mapping[str, Scalar] | None) -> list[dict[str, Scalar]]:
     """The parameters that a candidate's search tries, in order; one empty proposal when there is nothing to search.
 
-    A parameter that a person gave by hand is not searched.
+    A parameter that a person gave by hand is not searched. Of a bayesian search these are the first ones, which are
+    drawn; `run_trials` goes on from there.
+
+    Raises:
+        ConfigError: the search needs a package that is not installed.
     """
     from sklearn.model_selection import ParameterGrid, ParameterSampler
 
@@ -63,6 +45,9 @@ def proposals(model: Model, name: str, overrides: Mapping[str, Scalar] | None) -
         return [dict(each) for each in ParameterGrid(lists)]
     # without a range, combinations are limited
     most = len(ParameterGrid(lists)) if len(lists) == len(space) else search.trials
+    if search.kind == "bayesian":
+        load_optuna()  # who lacks it is told before the first trial, not after ten
+        most = min(most or 0, DRAWN_FIRST)
     drawn = ParameterSampler(
         {key: _Draw(values) if isinstance(values, Range) else list(values) for key, values in space.items()},
         n_iter=min(search.trials or 0, most or 0),
@@ -102,7 +87,7 @@ def run_trials(
     if deadline is None and stop.time is not None:
         deadline = clock() + stop.time.total_seconds()
     trials = list(before)
-    for found in proposed:
+    for found in _each(model, search, proposed, trials):
         if _reached(stop, trials, model.train.metric) or (trials and deadline is not None and clock() >= deadline):
             break
         trials.append(_try(name, found, 1.0, attempt, clock))
@@ -123,6 +108,19 @@ def best_trial(model: Model, name: str, trials: Sequence[Trial]) -> Trial:
             or f"{model.name}: candidate {name}: got no trial on the whole history, expected one. Train again"
         )
     return max(whole, key=lambda each: _rank(model.train.metric, each))
+
+
+def _each(
+    model: Model, search: Search | None, proposed: Sequence[Mapping[str, Scalar]], trials: Sequence[Trial]
+) -> Iterator[Mapping[str, Scalar]]:
+    """The proposals; of a bayesian search then what its trials so far suggest, up to the declared number."""
+    yield from proposed
+    space = {key: search.space[key] for key in proposed[0]} if search is not None and search.kind == "bayesian" else {}
+    while search is not None and space and len(trials) < (search.trials or 0):
+        found = propose(space, trials, model.train.metric, model.train.seed)
+        if found is None:
+            return
+        yield found
 
 
 def _halve(

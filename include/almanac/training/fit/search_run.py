@@ -15,8 +15,9 @@ from almanac.config.schema import Model
 from almanac.config.sections.search import BATCH_S, Scalar
 from almanac.data.table.model_rows import ModelRows
 from almanac.training.fit.candidates import choose_candidates
-from almanac.training.fit.search import Trial, run_trials
+from almanac.training.fit.search import run_trials
 from almanac.training.fit.selection import ModelSelection
+from almanac.training.fit.trial import Trial
 from almanac.training.train import Progress, prepare, training_columns
 from almanac.training.training_run import Searched
 
@@ -81,7 +82,7 @@ def plan_search(
     batches: list[Batch] = []
     for name in choose_candidates(model, candidates):
         search, proposed = model.train.candidates[name].search, selection.propose(name)
-        if search is None or search.kind == "halving" or len(proposed) < 2:  # rounds of halving wait for each other
+        if search is None or search.waits or len(proposed) < 2:
             continue
         done: list[Trial] = []
         cost = search.trial_cost.total_seconds() if search.trial_cost else None

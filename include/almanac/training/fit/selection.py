@@ -12,8 +12,9 @@ from almanac.training.backtest.backtest import LabelledRows
 from almanac.training.backtest.folds import Fold, last_part
 from almanac.training.fit.candidates import effective_params
 from almanac.training.fit.fitting import fit, predict
-from almanac.training.fit.search import Attempt, Trial, best_trial, proposals, run_trials
+from almanac.training.fit.search import Attempt, best_trial, proposals, run_trials
 from almanac.training.fit.threshold import choose_threshold
+from almanac.training.fit.trial import Trial
 
 if TYPE_CHECKING:
     import numpy as np
