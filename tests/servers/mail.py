@@ -27,6 +27,18 @@ class Mailbox(MailHandler):
     def subjects(self) -> list[str]:
         return [" ".join(str(mail["Subject"]).split()) for mail in self.mails]  # long ones come folded
 
+    def texts(self, subject: str) -> list[str]:
+        """The decoded text of each mail whose subject holds this."""
+        return [
+            "".join(
+                part.get_payload(decode=True).decode()  # type: ignore[union-attr]
+                for part in mail.walk()
+                if part.get_content_maintype() == "text"
+            )
+            for mail, its in zip(self.mails, self.subjects, strict=True)
+            if subject in its
+        ]
+
 
 @contextmanager
 def mail_server() -> Iterator[Mailbox]:
