@@ -41,6 +41,28 @@ ELSEWHERE = (
     ),
     *_lines("README.md", "What you then see", _WHOLE, "Makefile", "make demo-all"),
     *_lines("README.md", "Keep it running", _WHOLE, "Makefile", "make demo-celery"),
+    *_lines("docs/install.md", "Install", _INSTALLS, "Makefile", "make setup"),
+    *_lines(
+        "docs/install.md",
+        "Install",
+        "the same line is played in 'Keep it running'",
+        "tests/docs/plays_services.py",
+        "make up",
+    ),
+    *_lines(
+        "docs/read-predictions.md",
+        "Columns",
+        "needs a champion that has scored; such a prediction is traced in",
+        "tests/release/test_numbers_story.py",
+        "./almanac trace <id>",
+    ),
+    *_lines(
+        "docs/install.md",
+        "Remove",
+        "the same line is played; what follows it deletes the home",
+        "tests/docs/plays_printed.py",
+        "./almanac down",
+    ),
     *_lines("docs/add-a-model.md", "In a quarter of an hour, from a file", _INSTALLS, "Makefile", "make setup"),
     *_lines(
         "docs/operations.md",
