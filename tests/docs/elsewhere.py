@@ -41,6 +41,20 @@ ELSEWHERE = (
     ),
     *_lines("README.md", "What you then see", _WHOLE, "Makefile", "make demo-all"),
     *_lines("README.md", "Keep it running", _WHOLE, "Makefile", "make demo-celery"),
+    *_lines(
+        "docs/gallery.md",
+        "Examples",
+        "the same line is played in 'Keep it running'",
+        "tests/docs/plays_services.py",
+        "make up",
+    ),
+    *_lines(
+        "docs/gallery.md",
+        "Examples",
+        "lands two years of files; that they become a champion is shown in",
+        "tests/sample/test_weather_learnability.py",
+        "./almanac sample",
+    ),
     *_lines("docs/install.md", "Install", _INSTALLS, "Makefile", "make setup"),
     *_lines(
         "docs/install.md",

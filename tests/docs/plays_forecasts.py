@@ -6,7 +6,7 @@ PAGE = "docs/forecasts.md"
 _EXAMPLE = "An example in a quarter of an hour"
 _EXAMPLE_STEPS = (
     Step(
-        ".venv/bin/python -m demo.retail_sales retail",
+        "./almanac example sales retail",
         (r"retail/sales\.yaml: written", r"retail/sales\.csv: written"),
     ),
     Step("cp retail/sales.yaml include/models/", after="forecasts:the_forecast_is_declared"),
@@ -35,12 +35,31 @@ _IN_MODELS = {"include/models/": "models/"}  # the stage's own declarations
 
 SCENES = (
     Scene(
+        "docs/gallery.md",
+        "Examples",
+        "new",
+        (
+            Step("./almanac example", (r"rentals +bicycles per hour", r"spam +mails")),
+            Step("./almanac example rentals", (r"rentals/rentals\.yaml: written", r"rentals/rentals\.csv: written")),
+            Step("cp rentals/rentals.yaml include/models/", after="gallery:the_model_is_declared"),
+            Step(
+                "./almanac check rentals rentals/rentals.csv",
+                (r"12000 records: 12000 rows would be published", r"The one to beat is week_ago"),
+            ),
+            Step(
+                "mkdir -p var/landing/rentals && cp rentals/rentals.csv var/landing/rentals/",
+                after="gallery:the_file_has_landed",
+            ),
+        ),
+        binds=_IN_MODELS,
+    ),
+    Scene(
         "docs/add-a-model.md",
         "Mails, and other texts",
         "new",
         (
             Step(
-                ".venv/bin/python -m demo.spam_mails mails",
+                "./almanac example spam mails",
                 (r"mails/spam\.yaml: written", r"mails/first_weeks\.csv: written", r"mails/week_09\.csv: written"),
             ),
             Step("cp mails/spam.yaml include/models/", after="mails:the_model_is_declared"),

@@ -7,17 +7,18 @@ from pydantic import ValidationError
 
 from almanac.config.sections.features import TextFeature, check_features, names_of
 from almanac.errors import ConfigError, DataError
+from almanac.examples.catalogue import declaration_of
+from almanac.examples.mails import make_mails
 from almanac.features import features as module
 from almanac.features import text as text_module
 from almanac.features.features import build_features, rows_at_once
 from almanac.features.text import fill_text
 from almanac.monitoring.checks.importance import importances
-from demo.spam_mails import DECLARATION, make_mails
 from tests.training.number_labels.load import load_yaml
 
 
 def spam(**sections):
-    return load_yaml(DECLARATION, **sections)
+    return load_yaml(declaration_of("spam"), **sections)
 
 
 def columns(*texts: str | None, **given) -> np.ndarray:

@@ -24,7 +24,7 @@ from almanac.cli import (
     windows,
 )
 from almanac.cli.backups import backup, keys, loss, restore, retirement
-from almanac.cli.declarations import config, draft, new, sample
+from almanac.cli.declarations import config, draft, example, new, sample
 from almanac.config.patience import VARIABLE, short_patience
 from almanac.errors import AlmanacError, JournalSchemaError, TransientError
 
@@ -72,6 +72,7 @@ for commands in (
     draft,
     config,
     sample,
+    example,
     new,
     alerts,
     quarantine,
