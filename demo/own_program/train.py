@@ -34,8 +34,6 @@ def main(folder: Path) -> None:
         kept = np.load(checkpoint)
         weights, done = kept["weights"], int(kept["done"])
         print(f"goes on after epoch {done}")
-    elif spec["previous"]:
-        weights = np.load(folder / spec["previous"]["native"] / "weights.npy")
     inputs = np.column_stack([values, np.ones(len(values))])
     rate = spec["params"].get("learning_rate", 0.5) * spec["learning_rate_factor"]
     asked = []

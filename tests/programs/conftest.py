@@ -46,10 +46,10 @@ class Team:
         declared["train"]["candidates"] = {"mine": {"program": "mine/train.py", "sha256": sha256, **candidate}}
         return Model.model_validate(declared)
 
-    def fit(self, *, is_last: bool = False, previous: Any = None, **candidate: Any) -> ProgramFit:
+    def fit(self, *, is_last: bool = False, **candidate: Any) -> ProgramFit:
         every = np.arange(len(self.rows))
         model = self.declare(**candidate)
-        return fit_program(model, "mine", None, self.rows, every, self.bench, is_last=is_last, previous=previous)
+        return fit_program(model, "mine", None, self.rows, every, self.bench, is_last=is_last)
 
 
 @pytest.fixture

@@ -14,11 +14,11 @@ TRAINER = """
 import sys
 from functools import partial
 from pathlib import Path
-from almanac.config.sections.own.program import Limits
+from almanac.config.sections.own.program import ProgramLimits
 from almanac.programs.run import Call, own_python, run_program
 folder = Path(sys.argv[1])
 python, read = own_python()
-call = Call("test", "train.py", folder, python, read, (), Limits())
+call = Call("test", "train.py", folder, python, read, (), ProgramLimits())
 run_program(call, report=partial(print, flush=True))
 """
 

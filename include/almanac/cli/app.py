@@ -6,11 +6,13 @@ from typing import Annotated
 import typer
 
 from almanac.cli import (
+    adoption,
     alerts,
     cleanup,
     cost,
     dataset,
     doctor,
+    environments,
     expiry,
     forecast,
     journal,
@@ -75,6 +77,7 @@ for commands in (
     new,
     alerts,
     quarantine,
+    environments,
     dataset,
     windows,
     backup,
@@ -87,6 +90,7 @@ for commands in (
     cost,
     lineage,
     promotion,
+    adoption,
     rollout,
     forecast,
     retirement,

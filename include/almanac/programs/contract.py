@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CONTRACT = 1
-ROWS, SPEC, CODE, PREVIOUS, TEMPORARY = "rows.parquet", "spec.json", "code", "previous", "tmp"
+ROWS, SPEC, CODE, TEMPORARY = "rows.parquet", "spec.json", "code", "tmp"
 GRAPH, NATIVE, HISTORY, REPORT = "model.onnx", "native", "history.jsonl", "report"
 KEPT = "program"  # where a version keeps what its program left, among the files of its run
 
@@ -74,14 +74,14 @@ def write_folder(folder: Path, rows: TrainingRows, spec: Mapping[str, Any], code
         path.write_bytes(content)
     columns = {name: rows.values[:, place] for place, name in enumerate(rows.names)}
     pl.DataFrame({**columns, rows.label_column: rows.labels}).write_parquet(folder / ROWS)
-    told = {
+    document = {
         "contract": CONTRACT,
         "features": list(rows.names),
         "label_column": rows.label_column,
         "rows": len(rows.labels),
         **spec,
     }
-    (folder / SPEC).write_text(json.dumps(told, indent=1, ensure_ascii=False), "utf-8")
+    (folder / SPEC).write_text(json.dumps(document, indent=1, ensure_ascii=False), "utf-8")
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ _TIMEOUT_S = 3600
 
 
 @dataclass(frozen=True)
-class Environment:
+class ProgramEnvironment:
     """One environment of the models' folder.
 
     Attributes:
@@ -38,7 +38,7 @@ class Environment:
     built: Path | None
 
 
-def list_environments(models: Path, root: Path) -> list[Environment]:
+def list_environments(models: Path, root: Path) -> list[ProgramEnvironment]:
     """The environments that a models' folder declares, by name.
 
     Args:
@@ -50,7 +50,7 @@ def list_environments(models: Path, root: Path) -> list[Environment]:
     for name in sorted(names):
         locked = lock_sha256(models, name) if lock_of(models, name).exists() else ""
         place = _place(root, name, locked)
-        found.append(Environment(name, locked, place if locked and (place / _MARK).exists() else None))
+        found.append(ProgramEnvironment(name, locked, place if locked and (place / _MARK).exists() else None))
     return found
 
 

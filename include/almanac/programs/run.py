@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from almanac.config.sections.own.program import Limits
+from almanac.config.sections.own.program import ProgramLimits
 from almanac.display import clean
 from almanac.errors import ConfigError, TransientError
 from almanac.programs import supervisor
@@ -61,7 +61,7 @@ class Call:
     python: Path
     read: tuple[Path, ...]
     write: tuple[Path, ...]
-    limits: Limits
+    limits: ProgramLimits
     network: bool = False
     seed: int = 0
 
@@ -104,11 +104,11 @@ def run_program(call: Call, *, report: Report, rule: Rule = lambda _: "", saved:
         ConfigError: it failed, broke a limit, or wrote a history that cannot be read.
         TransientError: it says itself that another try may succeed.
     """
-    return _Run(call, report, rule, saved).run()
+    return _ProgramRun(call, report, rule, saved).run()
 
 
 @dataclass
-class _Run:
+class _ProgramRun:
     call: Call
     report: Report
     rule: Rule
@@ -130,13 +130,13 @@ class _Run:
             process = self._start(write_end)
         finally:
             os.close(write_end)
-        with os.fdopen(read_end, "rb") as told, process:
+        with os.fdopen(read_end, "rb") as status_pipe, process:
             try:
                 self._watch(process, started)
                 self.history.read_on(to_the_end=True)
             finally:
                 self._end(process)
-            ended = json.loads(told.read() or b"{}").get("ended")
+            ended = json.loads(status_pipe.read() or b"{}").get("ended")
         self.output.close()
         self._check(ended)
         return Ended(tuple(self.history.lines), self.asked, time.monotonic() - started)

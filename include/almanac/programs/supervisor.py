@@ -49,9 +49,9 @@ def main(order: dict[str, Any]) -> int:
     child = os.fork()
     if child == 0:
         _become(order)
-    ended, told = _wait(child)
+    ended, was_killed = _wait(child)
     _kill_all()
-    os.write(order["status"], json.dumps({"ended": ended, "killed": told}).encode())
+    os.write(order["status"], json.dumps({"ended": ended, "killed": was_killed}).encode())
     return 0
 
 

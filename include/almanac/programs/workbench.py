@@ -23,7 +23,7 @@ class Workbench:
     """The folders of one training.
 
     Attributes:
-        folder: for the calls, each in a folder of its own; whoever makes the bench removes it.
+        folder: for the calls, each in a folder of its own; who makes the bench removes it.
         environments: where built environments are.
         checkpoints: for what outlives a killed training; None: in `folder`.
         report: takes the output of programs, line by line.

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from almanac.config.files.yaml_file import where
+from almanac.config.grammar.types import check_slug
 from almanac.config.program_code import lock_sha256, read_program
 from almanac.errors import ConfigError
 
@@ -42,7 +43,7 @@ def with_programs(tree: dict[str, object], name: str, files: Sequence[Path], hel
                 f" it. {help_}"
             )
         hashes = {"sha256": read_program(its.parent, one["program"])}
-        if isinstance(environment := one.get("environment"), str) and environment.isidentifier():
+        if isinstance(environment := one.get("environment"), str) and _is_slug(environment):
             hashes["environment_sha256"] = lock_sha256(its.parent, environment)
         filled[key] = {**one, **hashes}
     return {**tree, "train": {**train, "candidates": {**candidates, **filled}}}
@@ -52,3 +53,11 @@ def _is_below(program: str) -> bool:
     """Whether it may be read at all; the schema says what is wrong with another one."""
     parts = Path(program).parts
     return len(parts) > 1 and not Path(program).is_absolute() and ".." not in parts
+
+
+def _is_slug(name: str) -> bool:
+    try:
+        check_slug(name)
+    except ValueError:  # the schema says what is wrong with it
+        return False
+    return True

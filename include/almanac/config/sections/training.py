@@ -202,14 +202,11 @@ class Training(Section):
 
     @model_validator(mode="after")
     def _mode_fits(self) -> Self:
-        can = any(
-            each.continues if isinstance(each, ProgramCandidate) else each.estimator in CONTINUABLE_ESTIMATORS
-            for each in self.candidates.values()
-        )
+        can = any(each.estimator in CONTINUABLE_ESTIMATORS for each in self.estimators.values())
         if self.mode == "incremental" and not can:
             raise ValueError(
                 f"mode incremental needs a candidate that can continue; got {sorted(self.candidates)}, expected one of "
-                f"{sorted(CONTINUABLE_ESTIMATORS)}, or a program with `continues: true`"
+                f"{sorted(CONTINUABLE_ESTIMATORS)}"
             )
         return self
 

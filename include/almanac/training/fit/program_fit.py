@@ -16,7 +16,7 @@ from almanac.config.schema import Model
 from almanac.config.sections.own.program import ProgramCandidate
 from almanac.config.sections.search import Scalar
 from almanac.errors import ConfigError
-from almanac.programs.contract import GRAPH, NATIVE, PREVIOUS, TrainingRows, read_outputs, write_folder
+from almanac.programs.contract import GRAPH, TrainingRows, read_outputs, write_folder
 from almanac.programs.history import EpochLine
 from almanac.programs.run import Call, Ended, is_confined, run_program
 from almanac.programs.workbench import Workbench
@@ -53,15 +53,6 @@ class ProgramFiles:
     confined: bool = False
 
 
-@dataclass(frozen=True)
-class Previous:
-    """A version that a program goes on from: its graph, and what its program left, by name."""
-
-    version: str
-    graph: bytes
-    native: Mapping[str, bytes] = field(default_factory=dict)
-
-
 @dataclass(frozen=True, eq=False)
 class ProgramFit:
     """One fit."""
@@ -80,7 +71,6 @@ def fit_program(
     bench: Workbench,
     *,
     is_last: bool = False,
-    previous: Previous | None = None,
 ) -> ProgramFit:
     """Let a candidate's program train on the rows with these numbers, which are all that it gets to see.
 
@@ -92,7 +82,6 @@ def fit_program(
         chosen: the numbers of the training rows.
         bench: where it works.
         is_last: whether it is the fit that is kept; its checkpoints are told to `bench.saved`.
-        previous: from which it goes on.
 
     Raises:
         ConfigError: the program or its environment is missing, it fails or breaks a limit, or its graph is not what
@@ -101,7 +90,7 @@ def fit_program(
     """
     candidate = model.train.programs[name]
     own = LabelledRows(rows.names, rows.values[chosen], rows.times[chosen], rows.labels[chosen], rows.state_now[chosen])
-    fit = _Fit(model, name, candidate, effective_params(model, name, overrides), own, bench, previous)
+    fit = _Fit(model, name, candidate, effective_params(model, name, overrides), own, bench)
     folder, ended = fit.run(is_last)
     try:
         outputs = read_outputs(folder, fit.where, max_native_bytes=candidate.limits.native_mb * 1_000_000)
@@ -112,7 +101,7 @@ def fit_program(
                 f" usable {GRAPH}: {error}"
             ) from error
         raise
-    pipeline = _pipeline(model, outputs.graph, len(rows.names))
+    pipeline = graph_pipeline(model, outputs.graph, len(rows.names))
     check_graph(model, pipeline, own.values, rows.names, where=fit.where, seed=model.train.seed)
     environment = f"{candidate.environment} {candidate.environment_sha256}" if candidate.environment else ""
     code = known_program(candidate.sha256)
@@ -128,7 +117,6 @@ class _Fit:
     params: Mapping[str, Scalar]
     rows: LabelledRows
     bench: Workbench
-    previous: Previous | None
 
     @property
     def where(self) -> str:
@@ -155,7 +143,6 @@ class _Fit:
         training = TrainingRows(self.rows.names, self.rows.values, labels)
         spec = self._spec(checkpoints) | dict(restarted)
         write_folder(folder, training, spec, known_program(candidate.sha256))
-        self._write_previous(folder)
         call = Call(
             where=self.where,
             program=Path(candidate.program).name,
@@ -179,13 +166,6 @@ class _Fit:
     def _spec(self, checkpoints: Path) -> dict[str, Any]:
         model, candidate = self.model, self.candidate
         kind = "number" if model.label.kind is NUMBER else "classes" if model.label.classes else "yes_or_no"
-        previous = None
-        if self.previous is not None:
-            previous = {
-                "version": self.previous.version,
-                "graph": f"{PREVIOUS}/{GRAPH}",
-                "native": f"{PREVIOUS}/{NATIVE}",
-            }
         return {
             "model": model.name,
             "candidate": self.name,
@@ -199,24 +179,13 @@ class _Fit:
             "learning": None if candidate.learning is None else candidate.learning.model_dump(mode="json"),
             "checkpoints": str(checkpoints),
             "resumed": any(checkpoints.iterdir()),
-            "previous": previous,
         }
-
-    def _write_previous(self, folder: Path) -> None:
-        if self.previous is None:
-            return
-        files = {GRAPH: self.previous.graph, **{f"{NATIVE}/{name}": one for name, one in self.previous.native.items()}}
-        for name, content in files.items():
-            path = folder / PREVIOUS / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
 
     def _fingerprint(self) -> str:
         """Of all that the fit depends on."""
         candidate = self.candidate
         hashes = [candidate.sha256, candidate.environment_sha256, dict(self.params), self.model.train.seed]
-        before = "" if self.previous is None else hashlib.sha256(self.previous.graph).hexdigest()
-        digest = hashlib.sha256(json.dumps([*hashes, self.rows.names, before], sort_keys=True).encode())
+        digest = hashlib.sha256(json.dumps([*hashes, self.rows.names], sort_keys=True).encode())
         digest.update(self.rows.values.tobytes())
         digest.update(self.rows.labels.tobytes())
         return digest.hexdigest()
@@ -239,7 +208,8 @@ def _epochs(lines: Sequence[EpochLine]) -> tuple[Epoch, ...]:
     return tuple(Epoch(one.loss, one.validation_loss, one.learning_rate) for one in lines)
 
 
-def _pipeline(model: Model, graph: bytes, width: int) -> "Pipeline":
+def graph_pipeline(model: Model, graph: bytes, width: int) -> "Pipeline":
+    """A pipeline whose only step is a finished graph over `width` features."""
     from sklearn.pipeline import Pipeline
 
     from almanac.training.fit.graph_estimator import GraphClassifier, GraphRegressor

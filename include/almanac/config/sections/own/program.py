@@ -16,7 +16,7 @@ from almanac.config.sections.search import Scalar, Search
 Megabytes = Annotated[int, Field(ge=1)]
 
 
-class Limits(Section):
+class ProgramLimits(Section):
     """What one call of the program may use; a call that uses more is ended, and its candidate does not compete."""
 
     time: Duration = Field(timedelta(hours=1), description="How long one call may take.")
@@ -39,9 +39,8 @@ class ProgramCandidate(Section):
     learning: Learning | None = Field(
         None, description="Rules on the losses that the program writes down while it runs; unset: nobody watches them."
     )
-    limits: Limits = Limits()
+    limits: ProgramLimits = ProgramLimits()
     network: bool = Field(False, description="Whether it may open connections, for example to fetch weights.")
-    continues: bool = Field(False, description="Whether it can go on from a version's files: `train.mode`.")
     sha256: str = Field("", description="Of the program's files; Almanac fills it in, a YAML file must not.")
     environment_sha256: str = Field("", description="Of the environment's lock; Almanac fills it in.")
 
@@ -66,14 +65,14 @@ class ProgramCandidate(Section):
 
 
 def check_programs(programs: Mapping[str, ProgramCandidate], features: Iterable[Feature]) -> None:
-    """Refuse a program of a model whose categories are learnt: they are fitted by the pipelines of estimators.
+    """Refuse a program of a model with categories that are encoded: they are fitted by the pipelines of estimators.
 
     Raises:
         ValueError: there is one.
     """
-    learnt = [feature.names[0] for feature in features if isinstance(feature, CategoryFeature)]
-    if programs and learnt:
+    encoded = [feature.names[0] for feature in features if isinstance(feature, CategoryFeature)]
+    if programs and encoded:
         raise ValueError(
-            f"train.candidates.{next(iter(programs))}: a program gets the numbers of the features, and {learnt[0]} has"
-            " none before an estimator's pipeline has learnt them. Declare one_of in place of encode, or no program"
+            f"train.candidates.{next(iter(programs))}: a program gets the numbers of the features, and {encoded[0]} has"
+            " none before an estimator's pipeline is fitted. Declare one_of in place of encode, or no program"
         )
