@@ -6,11 +6,13 @@ from typing import Annotated
 import typer
 
 from almanac.cli import (
+    adoption,
     alerts,
     cleanup,
     cost,
     dataset,
     doctor,
+    environments,
     expiry,
     forecast,
     journal,
@@ -76,6 +78,7 @@ for commands in (
     new,
     alerts,
     quarantine,
+    environments,
     dataset,
     windows,
     backup,
@@ -88,6 +91,7 @@ for commands in (
     cost,
     lineage,
     promotion,
+    adoption,
     rollout,
     forecast,
     retirement,

@@ -119,6 +119,11 @@ class Home(BaseSettings):
         """A folder of this machine for batches while they are checked; needs room for a file and its rows."""
         return self.home / "scratch"
 
+    @property
+    def built_environments(self) -> Path:
+        """Where environments of training programs are built; on this machine's own disk."""
+        return self.home / "environments"
+
     def checkpoints_of(self, model: str) -> str:
         """Where trainings of the model keep their checkpoints; on this machine's own disk."""
         return f"{self.home}/checkpoints/{model}"

@@ -25,6 +25,7 @@ from almanac.config.sections.gates import Gates, check_behaviour, check_predicti
 from almanac.config.sections.joins import Join, check_joins, joined_columns
 from almanac.config.sections.label import Label, check_rare, with_values_of_classes
 from almanac.config.sections.monitoring import Monitoring
+from almanac.config.sections.own.program import check_programs
 from almanac.config.sections.pipelines import (
     BUILT_IN,
     FORECAST_KINDS,
@@ -169,7 +170,8 @@ class Model(Declared):
     def _kind_of_label_fits(self) -> Self:
         kind = self.label.kind
         check_metrics(self)
-        check_kind((each.estimator for each in self.train.candidates.values()), kind.estimators, kind.words)
+        check_kind((each.estimator for each in self.train.estimators.values()), kind.estimators, kind.words)
+        check_programs(self.train.programs, self.features)
         check_prediction_rules(self.gates, kind)
         self.gates.behaviour.check_classes(self.label.classes)
         if not kind.has_threshold and self.train.threshold != NO_THRESHOLD:

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 # Types of the allowed estimators and of our own step, besides skops' own safe types. No other type is loaded.
 TRUSTED_TYPES = (
     "almanac.training.fit.category_encoder.CategoryEncoder",
+    "almanac.training.fit.graph_estimator.GraphClassifier",
+    "almanac.training.fit.graph_estimator.GraphRegressor",
     "collections.OrderedDict",
     "lightgbm.basic.Booster",
     "lightgbm.sklearn.LGBMClassifier",

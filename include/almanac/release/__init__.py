@@ -1,4 +1,5 @@
 """From a logged candidate to production and back: gates, judgement, approval, promotion, lineage.
 
-May import: alerts, config, data, features, journal, registry, reporting, rollout, scoring, statistics, training.
+May import: alerts, config, data, features, journal, programs, registry, reporting, rollout, scoring, statistics,
+training.
 """

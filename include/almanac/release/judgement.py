@@ -83,15 +83,15 @@ def judge_run(
     results = judge(model, evaluation)
     accepted = passed(results)
     reasons = [f"{result.name}: {result.reason}" for result in results if accepted or not result.passed]
+    passport = load_passport(registry, candidate)
+    reasons += [f"candidate {name} did not compete: {why}" for name, why in passport.selection.failed.items()]
     figures = {result.name: result.measured for result in results if result.measured is not None}
     figures |= {f"{one.name}.difference": one.difference for one in results if one.difference is not None}
     figures |= {f"{one.name}.baseline": one.baseline for one in results if one.baseline is not None}
     figures[LABELLED_ROWS] = float(candidate.labelled_rows)
     ask = asked(results) if accepted else ()
     decision = Decision(model.name, DecisionKind.GATES, accepted, tuple(reasons), now, run, mlflow_run_id, figures, ask)
-    card = render_card(
-        model, load_passport(registry, candidate), evaluation.backtest, decision, results, evaluation.speed
-    )
+    card = render_card(model, passport, evaluation.backtest, decision, results, evaluation.speed)
     _log(registry, decision, results, evaluation.speed, card)
     journal.record_decision(decision)
     return decision

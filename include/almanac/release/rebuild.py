@@ -15,6 +15,7 @@ from almanac.data.table.model_rows import ModelRows
 from almanac.errors import ConfigError
 from almanac.features.features import build_features
 from almanac.features.own import own_sha256
+from almanac.programs.workbench import Workbench, open_bench
 from almanac.registry import files
 from almanac.registry.onnx_model import OnnxModel
 from almanac.registry.records import ModelVersion
@@ -91,10 +92,11 @@ def rebuild(home: Home, registry: Registry, version: ModelVersion, *, on_progres
     """
     passport = load_passport(registry, version)
     model = _declared(registry, version)
-    if own_sha256(model):
+    if own_sha256(model) or model.train.programs:
         find_model(home.models, version.model)  # reads the team's own code; that of another hash is not run
     frame = ModelRows(model, home, version.dataset_version, version.joined).read()
-    candidate = _train(model, frame, registry, passport, on_progress)
+    with open_bench(model, home, on_progress) as bench:
+        candidate = _train(model, frame, registry, passport, on_progress, bench)
     return RebuiltVersion(
         version.title,
         tuple(_results(passport, candidate, registry.load_onnx(version), frame)),
@@ -115,7 +117,12 @@ def _declared(registry: Registry, version: ModelVersion) -> Model:
 
 
 def _train(
-    model: Model, frame: "pl.DataFrame", registry: Registry, passport: Passport, on_progress: Progress
+    model: Model,
+    frame: "pl.DataFrame",
+    registry: Registry,
+    passport: Passport,
+    on_progress: Progress,
+    bench: Workbench | None,
 ) -> TrainedCandidate:
     # at this time the newest known label became true
     now = passport.data.labelled_until + model.label.horizon
@@ -129,6 +136,7 @@ def _train(
         candidates=[passport.candidate],
         overrides=passport.params,
         on_progress=on_progress,
+        bench=bench,
     )
 
 

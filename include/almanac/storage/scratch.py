@@ -24,17 +24,28 @@ def scratch(home: Home) -> Iterator[Path]:
     """
     root = home.scratch
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        for left in root.iterdir():
-            with suppress(OSError):  # another ingest has just removed it itself, or it is another user's
-                _remove_if_left(left)
-        with TemporaryDirectory(dir=root) as folder, _locked(Path(folder)):
-            yield Path(folder)
+        with scratch_folder(root) as folder:
+            yield folder
     except OSError as error:
         raise TransientError(
             f"{root}: a batch cannot be processed there: {error}. It needs space for a file and its rows: free space,"
             " check the permissions; then try again."
         ) from error
+
+
+@contextmanager
+def scratch_folder(root: Path) -> Iterator[Path]:
+    """`scratch` without names for its errors: what fails inside is the caller's.
+
+    Raises:
+        OSError: the disk is full or refuses.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    for left in root.iterdir():
+        with suppress(OSError):  # another ingest has just removed it itself, or it is another user's
+            _remove_if_left(left)
+    with TemporaryDirectory(dir=root) as folder, _locked(Path(folder)):
+        yield Path(folder)
 
 
 @contextmanager

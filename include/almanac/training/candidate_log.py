@@ -1,6 +1,8 @@
 """Logs a candidate as one MLflow run: parameters, metrics, tags, and files with their hashes."""
 
 import json
+import math
+import shutil
 import tempfile
 import time
 from collections.abc import Mapping
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from almanac.config.grammar.label_kind import NUMBER
 from almanac.journal.records import RunRef
+from almanac.programs.contract import CODE, KEPT
 from almanac.registry import files
 from almanac.registry.errors import mlflow_errors
 from almanac.registry.metric_name import metric_name
@@ -24,6 +27,7 @@ from almanac.training.fingerprint import code_sha256, declaration_sha256
 
 if TYPE_CHECKING:
     from almanac.registry.store import Registry
+    from almanac.training.fit.program_fit import ProgramFiles
     from almanac.training.trained import TrainedCandidate
 
 _MAX_TAG = 4_000  # MLflow refuses longer ones
@@ -193,7 +197,7 @@ def _metrics(candidate: "TrainedCandidate") -> list[Any]:
         Metric(f"learning.{name}", value, now_ms, step)
         for step, epoch in enumerate(candidate.curve.epochs if candidate.curve else ())
         for name, value in vars(epoch).items()
-        if value is not None
+        if value is not None and not math.isnan(value)
     ]
     return curve + [
         Metric(metric_name(f"{group}.{name}"), value, now_ms, 0)
@@ -213,6 +217,8 @@ def _write_files(
     _write_model(folder / "model", candidate)
     (folder / files.PIPELINE).parent.mkdir()
     (folder / files.PIPELINE).write_bytes(dump_pipeline(candidate.pipeline))
+    if candidate.program is not None:
+        _write_program(folder / KEPT, candidate.program)
     candidate.rows.write_parquet(folder / files.BACKTEST)
     texts = {
         files.PROFILE: profile_json,
@@ -223,6 +229,17 @@ def _write_files(
     for name, text in texts.items():
         (folder / name).write_text(text, "utf-8")
     return {Tag.ONNX_SHA256: onnx_sha256, Tag.MANIFEST_SHA256: files.write_manifest(folder)}
+
+
+def _write_program(folder: Path, program: "ProgramFiles") -> None:
+    """Copy what the program left, byte for byte; nothing of it is loaded."""
+    folder.mkdir()
+    for name, path in program.paths.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, folder / name)
+    for name, content in program.code.items():
+        (folder / CODE / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / CODE / name).write_bytes(content)
 
 
 def _write_model(folder: Path, candidate: "TrainedCandidate") -> None:

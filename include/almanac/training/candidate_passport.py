@@ -17,6 +17,7 @@ from almanac.training.passport import (
     PassportData,
     PassportFeature,
     PassportMetrics,
+    PassportProgram,
     PassportSelection,
     PassportTrigger,
 )
@@ -63,7 +64,7 @@ def build_passport(
         params=dict(selection.params),
         seed=model.train.seed,
         threshold=selection.threshold,
-        selection=PassportSelection(metric, dict(selection.scores), len(selection.trials)),
+        selection=PassportSelection(metric, dict(selection.scores), len(selection.trials), dict(selection.failed)),
         metrics=PassportMetrics(**vars(candidate.metrics), validation=_validation(candidate)),
         best_stump=candidate.stump,
         parity=candidate.parity,
@@ -74,6 +75,21 @@ def build_passport(
         importance=native_importance(model, candidate.pipeline),
         features_sha256=own_sha256(model),
         categories=candidate.categories,
+        program=_program(candidate),
+    )
+
+
+def _program(candidate: "TrainedCandidate") -> PassportProgram | None:
+    if candidate.program is None:
+        return None
+    declared = candidate.model.train.programs.get(candidate.selection.name)
+    return PassportProgram(
+        program=declared.program if declared else "",
+        sha256=candidate.program.sha256,
+        environment=candidate.program.environment,
+        confined=candidate.program.confined,
+        graph_sha256=candidate.pipeline[-1].sha256,
+        files=tuple(sorted(candidate.program.paths)),
     )
 
 

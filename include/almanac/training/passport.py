@@ -110,11 +110,36 @@ class PassportCode(CodeVersion):
 
 @dataclass(frozen=True)
 class PassportSelection:
-    """How the candidate was chosen: `metric`, its value for each competing candidate, and the number of trials."""
+    """How the candidate was chosen: `metric`, its value for each competing candidate, and the number of trials.
+
+    `failed`: why candidates did not compete, by name.
+    """
 
     metric: str
     scores: Mapping[str, float]
     trials: Count = 0
+    failed: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PassportProgram:
+    """The program that trained the candidate.
+
+    Attributes:
+        program: its file, from the models' folder on.
+        sha256: of its files, which lie in `program/code` of the MLflow run.
+        environment: the name of its environment and the SHA-256 of the lock; empty: that of Almanac.
+        confined: whether the kernel held it to its folder.
+        graph_sha256: of the graph as the program wrote it; Almanac's metadata and label are not in it.
+        files: what it left, by name.
+    """
+
+    program: str
+    sha256: OptionalSha256
+    environment: str
+    confined: bool
+    graph_sha256: OptionalSha256
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -156,6 +181,7 @@ class Passport:
         importance: the share of each feature in the estimator's own importances; empty: it has none.
         features_sha256: of the team's own code of features; empty: there is none.
         categories: the fitted mappings of categories; the graph holds the same.
+        program: that trained it; None: an estimator was fitted.
     """
 
     format: int
@@ -185,6 +211,7 @@ class Passport:
     importance: Mapping[str, float] = field(default_factory=dict)
     features_sha256: OptionalSha256 = ""
     categories: tuple[CategoryMapping, ...] = ()
+    program: PassportProgram | None = None
 
     def to_json(self) -> str:
         """The text of `passport.json`: times are ISO 8601 in UTC. What was added later stands where it says more."""
@@ -193,13 +220,13 @@ class Passport:
             for name in names:
                 if tree[part] and not tree[part][name]:
                     del tree[part][name]
-        for name in ("importance", "features_sha256", "categories"):
+        for name in ("importance", "features_sha256", "categories", "program"):
             if not tree[name]:
                 del tree[name]
         return json.dumps(tree, indent=1, default=_iso)
 
 
-_ADDED = {"data": ("split",), "leaks": ("same_features", "repeated")}
+_ADDED = {"data": ("split",), "leaks": ("same_features", "repeated"), "selection": ("failed",)}
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from almanac.features.features import feature_columns, text_places
 from almanac.features.labels import label_columns
 from almanac.features.purity import check_purity
 from almanac.features.split_groups import group_columns
+from almanac.programs.workbench import Workbench
 from almanac.statistics import metrics
 from almanac.statistics.segments import with_segment
 from almanac.statistics.tasks import task_of
@@ -36,8 +37,9 @@ from almanac.training.export.parity import ParityReport, check_parity
 from almanac.training.fit.candidates import choose_candidates
 from almanac.training.fit.checkpoints import Checkpointing
 from almanac.training.fit.continuation import Parent, continuation_problems, continue_champion, new_rows
-from almanac.training.fit.fitting import fit_watched, predict
+from almanac.training.fit.fitting import fit_last, predict
 from almanac.training.fit.learning import Curve
+from almanac.training.fit.program_fit import ProgramFiles
 from almanac.training.fit.selection import CandidateSelection, ModelSelection
 from almanac.training.fit.trial import Trial
 from almanac.training.leaks import measure_leaks
@@ -92,6 +94,7 @@ def train_candidate(
     searched: Sequence[Trial] = (),
     on_progress: Progress = _quiet,
     checkpoints: Checkpointing | None = None,
+    bench: Workbench | None = None,
 ) -> TrainedCandidate:
     """Train the declared candidates by rolling origin, and prepare the best one for its gates.
 
@@ -106,20 +109,33 @@ def train_candidate(
         searched: trials of their searches from other tasks, on the same rows.
         on_progress: called with a line about each step.
         checkpoints: gives the folder for checkpoints of the last fit; None: there are none.
+        bench: where programs work; None: there is none. Their files stay there.
 
     Raises:
-        ConfigError: a candidate or a parameter is unknown, or an estimator refuses its parameters.
+        ConfigError: a candidate or a parameter is unknown, or no candidate can be fitted.
         DataError: too few labelled rows, or rows of one class only.
     """
     watch = StepWatch(on_progress)
     names = choose_candidates(model, candidates)
     rows, folds = prepare(model, frame, now=now)
     watch.done("features", f"{len(rows)} labelled rows, {len(rows.names)} features, {len(folds)} folds")
-    choice = ModelSelection(model, rows, folds[:-1], overrides, lambda message: watch.done("fit", message))
+    choice = ModelSelection(model, rows, folds[:-1], overrides, lambda message: watch.done("fit", message), bench)
     selection, holdout = choice.select(names, searched), folds[-1]
-    pipeline, curve = fit_watched(model, selection.name, selection.params, rows, holdout.train, checkpoints)
+    while True:
+        try:
+            pipeline, curve, files = fit_last(
+                model, selection.name, selection.params, rows, holdout.train, checkpoints, bench
+            )
+            break
+        except ConfigError as error:  # more rows than in any fold can break what went well until then
+            if selection.name not in model.train.programs:
+                raise
+            on_progress(f"{selection.name} does not compete: {error}")
+            failed = {**selection.failed, selection.name: str(error)}
+            selection = choice.select(names, selection.trials, failed)
     watch.done("fit", f"{selection.name} is the best on the folds before the hold-out; fitted for the hold-out")
-    return CandidateBuilder(model, rows, folds, watch).build(selection, pipeline, holdout.train, curve=curve)
+    builder = CandidateBuilder(model, rows, folds, watch)
+    return builder.build(selection, pipeline, holdout.train, curve=curve, program=files)
 
 
 def continue_candidate(
@@ -206,6 +222,7 @@ class CandidateBuilder:
         *,
         curve: Curve | None = None,
         parent: Parent | None = None,
+        program: ProgramFiles | None = None,
     ) -> TrainedCandidate:
         """The candidate.
 
@@ -215,6 +232,7 @@ class CandidateBuilder:
             trained_on: the numbers of the rows that it was fitted on in this training.
             curve: its loss by epoch.
             parent: the champion that it continues.
+            program: what the program that trained it left.
         """
         model, rows, holdout = self.model, self.rows, self.folds[-1]
         predictions = [
@@ -249,6 +267,7 @@ class CandidateBuilder:
             constant=() if parent else constant_features(rows, trained_on, but=text_places(model)),
             categories=fitted_categories(pipeline, rows),
             parent=parent.version if parent else "",
+            program=program,
         )
 
     def _data(self, trained_on: "NDArray[np.intp]", parent: Parent | None) -> TrainingData:

@@ -13,6 +13,7 @@ from almanac.training.backtest.backtest import LabelledRows
 from almanac.training.category_mapping import CategoryMapping
 from almanac.training.export.parity import ParityReport
 from almanac.training.fit.learning import Curve
+from almanac.training.fit.program_fit import ProgramFiles
 from almanac.training.fit.selection import CandidateSelection
 from almanac.training.leaks import LeakReport
 
@@ -88,6 +89,7 @@ class TrainedCandidate:
         constant: features with at most one value in all training rows.
         categories: its mappings of categories.
         parent: the version whose pipeline it continues; empty: it was trained from scratch.
+        program: what the program that trained it left; None: an estimator was fitted.
     """
 
     model: Model
@@ -107,6 +109,7 @@ class TrainedCandidate:
     constant: tuple[str, ...] = ()
     categories: tuple[CategoryMapping, ...] = ()
     parent: str = ""
+    program: ProgramFiles | None = None
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -118,6 +121,7 @@ class TrainedCandidate:
             figures |= {f"{part}_{metric}": value for metric, value in values.items()}
         row = pl.DataFrame({name: [figures.get(name)] for name in self.model.train.figures}).cast(pl.Float64)
         warnings = [self.curve.words] if self.curve is not None and self.curve.words else []
+        warnings += [f"candidate {name} did not compete: {why}" for name, why in self.selection.failed.items()]
         if self.constant:
             warnings.append(
                 f"{', '.join(self.constant)}: constant in all {self.data.train_rows} training rows, so the model cannot"

@@ -3,7 +3,6 @@
 Each step can be retried: it finds what an earlier try of the same run has written.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,6 +26,7 @@ from almanac.features.split_groups import shuffled
 from almanac.journal.exclusive import exclusive
 from almanac.journal.journal import Journal
 from almanac.journal.records import Decision, RunRef
+from almanac.programs.workbench import open_bench, slug_of
 from almanac.registry import files
 from almanac.registry.pipeline_file import load_pipeline
 from almanac.registry.records import Logged, ModelVersion, TrainingContext
@@ -156,32 +156,32 @@ def train(
             else ModelRows.newest(home, model)
         )
         frame = rows.read()
-        candidate = (
-            _continued(model, registry, frame, now=now, on_progress=on_progress)
-            if mode == "incremental"
-            else train_candidate(
-                model,
-                frame,
-                now=searched.now if searched else now,
-                candidates=candidates,
-                overrides=overrides,
-                searched=searched.trials if searched else (),
-                on_progress=on_progress,
-                checkpoints=partial(_checkpoints, home, model, run, back_up),
+        with open_bench(model, home, on_progress, run_id=run.run_id, saved=back_up) as bench:
+            candidate = (
+                _continued(model, registry, frame, now=now, on_progress=on_progress)
+                if mode == "incremental"
+                else train_candidate(
+                    model,
+                    frame,
+                    now=searched.now if searched else now,
+                    candidates=candidates,
+                    overrides=overrides,
+                    searched=searched.trials if searched else (),
+                    on_progress=on_progress,
+                    checkpoints=partial(_checkpoints, home, model, run, back_up),
+                    bench=bench,
+                )
             )
-        )
-        context = TrainingContext(run=run, dataset_version=rows.version, joined=rows.joined, reason=reason)
-        return log_candidate(
-            registry, candidate, profile_json=reference_profile(model, frame, candidate), context=context
-        )
+            context = TrainingContext(run=run, dataset_version=rows.version, joined=rows.joined, reason=reason)
+            profile = reference_profile(model, frame, candidate)
+            return log_candidate(registry, candidate, profile_json=profile, context=context)
 
 
 def _checkpoints(
     home: Home, model: Model, run: RunRef, back_up: Callable[[], None], declared: Checkpoints
 ) -> CheckpointFolder:
     """The checkpoint folder of a run, for all its tries."""
-    slug = re.sub(r"[^A-Za-z0-9_.-]+", "_", run.run_id).strip(".")
-    folder = Path(home.checkpoints_of(model.name)) / slug
+    folder = Path(home.checkpoints_of(model.name)) / slug_of(run.run_id)
     return CheckpointFolder(folder, declared.every, declared.keep, back_up if declared.backup else lambda: None)
 
 

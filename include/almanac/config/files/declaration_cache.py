@@ -5,9 +5,11 @@ from threading import Lock
 
 from almanac.config.files.loader import Loaded, find_declared, load_models
 from almanac.config.files.profile import below, find_profile
+from almanac.config.program_code import ENVIRONMENTS
 from almanac.config.schema import Declared
 from almanac.errors import ConfigError
 
+_KINDS = ("*.yaml", "*.py", "*/**/*.py", f"{ENVIRONMENTS}/*.lock")  # the latter two: of training programs
 _Signature = tuple[tuple[str, int, int, int], ...]  # path, time of change in ns, bytes, inode
 
 
@@ -26,7 +28,7 @@ class DeclarationCache:
             known = self._loaded.get(folder)
             if known is not None and known[0] == files:
                 return known[1]
-            shared = tuple(one for one in files if Path(one[0]).name.startswith("_"))
+            shared = tuple(one for one in files if _is_shared(Path(one[0]), folder))
 
             def find(folder: Path, name: str) -> Declared:
                 own = tuple(one for one in files if Path(one[0]).name.split(".")[0] == name)
@@ -42,6 +44,12 @@ class DeclarationCache:
             return loaded
 
 
+def _is_shared(path: Path, folder: Path) -> bool:
+    """Whether more models than one may be made of a file: of a program, nothing else says whose it is."""
+    is_of_program = path.parent != folder and path.suffix != ".yaml"
+    return path.name.startswith("_") or is_of_program
+
+
 def _files(folder: Path) -> _Signature:
     """Every file that a model of the folder may be made of; a file that is written meanwhile differs next time."""
     folders = [folder]
@@ -52,7 +60,7 @@ def _files(folder: Path) -> _Signature:
     if profile is not None:
         folders.append(below(folder, profile))
     found = []
-    for path in sorted(path for each in folders for kind in ("*.yaml", "*.py") for path in each.glob(kind)):
+    for path in sorted(path for each in folders for kind in _KINDS for path in each.glob(kind)):
         try:
             status = path.stat()
         except FileNotFoundError:  # deleted since it was listed

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from almanac.config.files.former_keys import OF_INSTALLATION, OF_MODELS, rename_former_keys
 from almanac.config.files.neighbours import neighbour_problems
 from almanac.config.files.profile import DEFAULTS, INSTALLATION, below, check_overlay, find_profile, unknown_files
+from almanac.config.files.programs import with_programs
 from almanac.config.files.validation_errors import describe_errors, suggest_line
 from almanac.config.files.yaml_file import merge_overlay, read_yaml, where
 from almanac.config.grammar.arrival_columns import has_no_time
@@ -270,7 +271,7 @@ def _declaration(name: str, tree: dict[str, object], source: str, files: Sequenc
     schema: type[Declared] = _SCHEMAS[str(kind)]
     tree = {**tree, "name": name}
     if schema is Model:
-        tree = _with_own_code(name, tree, files)
+        tree = with_programs(_with_own_code(name, tree, files), name, files, _HELP)
     try:
         return schema.model_validate(tree)
     except ValidationError as error:

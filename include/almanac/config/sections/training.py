@@ -1,8 +1,8 @@
 """The section `train` of a model's YAML: how models are made, and when."""
 
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import AwareDatetime, Field, field_validator, model_validator
+from pydantic import AwareDatetime, Discriminator, Field, Tag, field_validator, model_validator
 
 from almanac.config.grammar.estimators import (
     BOOSTED_ESTIMATORS,
@@ -17,6 +17,7 @@ from almanac.config.grammar.section import Section
 from almanac.config.grammar.threshold import NO_THRESHOLD, parse_threshold
 from almanac.config.grammar.types import Cron, Duration, Slug
 from almanac.config.sections.learning import WATCHED_ESTIMATORS, EarlyStopping, Learning
+from almanac.config.sections.own.program import ProgramCandidate
 from almanac.config.sections.search import Scalar, Search, Trials
 
 Impute = Literal["median", "mean", "most_frequent", "zero", "none"]
@@ -78,6 +79,14 @@ class Candidate(Section):
         return check_estimator(path)
 
 
+def _kind_of(candidate: Any) -> str:
+    is_program = isinstance(candidate, ProgramCandidate) or (isinstance(candidate, dict) and "program" in candidate)
+    return "program" if is_program else "estimator"
+
+
+AnyCandidate = Annotated[
+    Annotated[Candidate, Tag("estimator")] | Annotated[ProgramCandidate, Tag("program")], Discriminator(_kind_of)
+]
 Mode = Literal["scratch", "incremental", "auto"]
 
 
@@ -151,7 +160,7 @@ class Training(Section):
         description="Probability from which the prediction is positive: a number, 'best f1', 'recall >= 0.8'.",
     )
     seed: int = Field(description="Of everything that is drawn.")
-    candidates: dict[Slug, Candidate] = Field(min_length=1, description="What is tried, by a name of one's own.")
+    candidates: dict[Slug, AnyCandidate] = Field(min_length=1, description="What is tried, by a name of one's own.")
     trials: Trials = Trials()
     warn: dict[Slug, str] = Field(
         default_factory=dict, description="Name -> condition on parameters and figures that is reported to people."
@@ -184,19 +193,29 @@ class Training(Section):
         for name, ensemble in self.candidates.items():
             for member in ensemble.of:
                 found = self.candidates.get(member)
-                if found is None or found.of or found.learning or found.early_stopping:
+                if not isinstance(found, Candidate) or found.of or found.learning or found.early_stopping:
                     raise ValueError(
-                        f"candidates.{name}.of: got {member!r}, expected another candidate, without `of`,"
+                        f"candidates.{name}.of: got {member!r}, expected another estimator, without `of`,"
                         f" `learning` and `early_stopping`; declared are {sorted(self.candidates)}"
                     )
         return self
 
     @model_validator(mode="after")
     def _mode_fits(self) -> Self:
-        can = any(each.estimator in CONTINUABLE_ESTIMATORS for each in self.candidates.values())
+        can = any(each.estimator in CONTINUABLE_ESTIMATORS for each in self.estimators.values())
         if self.mode == "incremental" and not can:
             raise ValueError(
                 f"mode incremental needs a candidate that can continue; got {sorted(self.candidates)}, expected one of "
                 f"{sorted(CONTINUABLE_ESTIMATORS)}"
             )
         return self
+
+    @property
+    def programs(self) -> dict[str, ProgramCandidate]:
+        """The candidates that programs train, by name."""
+        return {name: each for name, each in self.candidates.items() if isinstance(each, ProgramCandidate)}
+
+    @property
+    def estimators(self) -> dict[str, Candidate]:
+        """The candidates that are estimators, by name."""
+        return {name: each for name, each in self.candidates.items() if isinstance(each, Candidate)}

@@ -23,6 +23,7 @@ from almanac.registry.onnx_model import (
 from almanac.statistics.metrics import THRESHOLD
 from almanac.training.export.category_graph import register_category_encoder
 from almanac.training.export.decision_border import with_threshold
+from almanac.training.export.finished_graph import finished_graph
 from almanac.training.fit.candidates import encoder_of, members_of
 
 if TYPE_CHECKING:
@@ -51,28 +52,11 @@ def export_onnx(
         DataError: the pipeline lacks a class, or has them in another order.
     """
     import onnx
-    from skl2onnx import to_onnx
-    from skl2onnx.common.data_types import FloatTensorType
-    from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator
 
     _check_classes(model, pipeline)
-    converted = _convertible(pipeline)
-    try:
-        graph = to_onnx(
-            converted,
-            initial_types=[(INPUT, FloatTensorType([None, len(features)]))],
-            options=None if model.label.kind is NUMBER else {id(converted): {"zipmap": False}},
-            target_opset=OPSET,
-            name=model.name,  # a random name would give equal pipelines different bytes
-        )
-    except (MissingConverter, MissingShapeCalculator) as error:
-        raise ConfigError(
-            f"{model.name}: {type(pipeline[-1]).__name__} cannot be converted to ONNX: {error}. "
-            "Choose an estimator of include/almanac/config/grammar/estimators.py"
-        ) from error
-    if model.label.kind is NUMBER:
-        _name_output(graph, NUMBERS)
-    elif threshold != THRESHOLD:
+    is_finished = hasattr(pipeline[-1], "graph")  # a program has written it
+    graph = finished_graph(pipeline[-1].graph) if is_finished else _converted(model, pipeline, len(features))
+    if model.label.kind is not NUMBER and threshold != THRESHOLD:
         graph = with_threshold(graph, threshold)
     _allow_empty_batches(graph)
     metadata = {
@@ -89,9 +73,36 @@ def export_onnx(
     if model.label.classes is not None:
         metadata[CLASSES_KEY] = json.dumps(model.label.classes)
     onnx.helper.set_model_props(graph, metadata)
-    onnx.checker.check_model(graph, full_check=True)
+    if not is_finished:  # whose domains may be others
+        onnx.checker.check_model(graph, full_check=True)
+        _check_operators(model, graph)
     _check_form(model, graph, len(features))
     return bytes(graph.SerializeToString(deterministic=True))
+
+
+def _converted(model: Model, pipeline: "Pipeline", width: int) -> Any:
+    """The graph of a pipeline, with our names of inputs and outputs."""
+    from skl2onnx import to_onnx
+    from skl2onnx.common.data_types import FloatTensorType
+    from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator
+
+    converted = _convertible(pipeline)
+    try:
+        graph = to_onnx(
+            converted,
+            initial_types=[(INPUT, FloatTensorType([None, width]))],
+            options=None if model.label.kind is NUMBER else {id(converted): {"zipmap": False}},
+            target_opset=OPSET,
+            name=model.name,  # a random name would give equal pipelines different bytes
+        )
+    except (MissingConverter, MissingShapeCalculator) as error:
+        raise ConfigError(
+            f"{model.name}: {type(pipeline[-1]).__name__} cannot be converted to ONNX: {error}. "
+            "Choose an estimator of include/almanac/config/grammar/estimators.py"
+        ) from error
+    if model.label.kind is NUMBER:
+        _name_output(graph, NUMBERS)
+    return graph
 
 
 def _check_classes(model: Model, pipeline: "Pipeline") -> None:
@@ -222,7 +233,7 @@ def _name_output(graph: Any, name: str) -> None:
 
 
 def _check_form(model: Model, graph: Any, width: int) -> None:
-    """Check names, types and width for `OnnxModel` and MLflow's signature, and the pinned operators.
+    """Check names, types and width for `OnnxModel` and MLflow's signature.
 
     Raises:
         ConfigError: they differ.
@@ -240,8 +251,17 @@ def _check_form(model: Model, graph: Any, width: int) -> None:
     wanted = [(INPUT, TensorProto.FLOAT, width), *(numbers if model.label.kind is NUMBER else classes)]
     if got != wanted:
         raise ConfigError(
-            f"{model.name}: the graph's inputs and outputs: got {got}, expected {wanted}. Choose another estimator"
+            f"{model.name}: the graph's inputs and outputs: got {got}, expected {wanted}. Choose another estimator,"
+            " or correct what exports the graph"
         )
+
+
+def _check_operators(model: Model, graph: Any) -> None:
+    """Check the pinned operators.
+
+    Raises:
+        ConfigError: they are others.
+    """
     operators = {one.domain: one.version for one in graph.opset_import}
     if any(operators.get(domain, version) > version for domain, version in OPSET.items()):
         raise ConfigError(

@@ -8,6 +8,7 @@ from almanac.config.grammar.estimators import check_estimator
 from almanac.config.grammar.label_kind import NUMBER
 from almanac.config.schema import Model
 from almanac.config.sections.features import CategoryFeature
+from almanac.config.sections.own.program import ProgramCandidate
 from almanac.config.sections.search import Scalar
 from almanac.errors import ConfigError
 from almanac.features.categories import category_codes
@@ -46,6 +47,8 @@ def effective_params(model: Model, name: str, overrides: Mapping[str, Scalar] | 
         ConfigError: the estimator does not know a parameter.
     """
     candidate = model.train.candidates[name]
+    if isinstance(candidate, ProgramCandidate):
+        return _params_of_program(model, name, candidate, overrides or {})
     fixed, kind = _fixed(candidate.estimator), _estimator_class(candidate.estimator)
     known = {**(kind([]).get_params(deep=False) if candidate.of else kind().get_params()), **fixed}
     known.pop("estimators", None)  # those of `of`
@@ -59,6 +62,18 @@ def effective_params(model: Model, name: str, overrides: Mapping[str, Scalar] | 
     if "random_state" in known:
         params.setdefault("random_state", model.train.seed)
     return params
+
+
+def _params_of_program(
+    model: Model, name: str, candidate: ProgramCandidate, overrides: Mapping[str, Scalar]
+) -> dict[str, Scalar]:
+    known = {*candidate.params, *(candidate.search.space if candidate.search else ())}
+    if unknown := sorted(set(overrides) - known):
+        raise ConfigError(
+            f"{model.name}: candidate {name} ({candidate.estimator}) has no parameters {unknown}; it declares"
+            f" {sorted(known)}. Name another candidate, or declare the parameter"
+        )
+    return {**candidate.params, **overrides}
 
 
 def build_pipeline(model: Model, name: str, overrides: Mapping[str, Scalar] | None = None) -> "Pipeline":
@@ -79,7 +94,7 @@ def _steps(model: Model, name: str, overrides: Mapping[str, Scalar] | None) -> l
     from sklearn.pipeline import Pipeline
     from sklearn.preprocessing import StandardScaler
 
-    candidate = model.train.candidates[name]
+    candidate = model.train.estimators[name]
     params = effective_params(model, name, overrides)
     made_of = [[(member, Pipeline(_steps(model, member, None))) for member in candidate.of]] if candidate.of else []
     estimator = _estimator_class(candidate.estimator)(*made_of, **params)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from almanac.config.schema import Model
 from almanac.config.sections.search import Scalar
 from almanac.errors import ConfigError, DataError
+from almanac.programs.workbench import Workbench, require_bench
 from almanac.statistics.tasks import task_of
 from almanac.training.backtest.backtest import LabelledRows
 from almanac.training.backtest.folds import last_part
@@ -14,6 +15,7 @@ from almanac.training.fit.boosting import fit_until_no_better
 from almanac.training.fit.candidates import build_pipeline, members_of
 from almanac.training.fit.checkpoints import Checkpointing
 from almanac.training.fit.learning import Curve, fit_by_epochs
+from almanac.training.fit.program_fit import ProgramFiles, fit_program
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,7 +26,12 @@ if TYPE_CHECKING:
 
 
 def fit(
-    model: Model, name: str, overrides: Mapping[str, Scalar] | None, rows: LabelledRows, chosen: "NDArray[np.intp]"
+    model: Model,
+    name: str,
+    overrides: Mapping[str, Scalar] | None,
+    rows: LabelledRows,
+    chosen: "NDArray[np.intp]",
+    bench: Workbench | None = None,
 ) -> "Pipeline":
     """Fit a declared candidate on the rows with these numbers.
 
@@ -36,12 +43,34 @@ def fit(
         overrides: parameters that replace the declared ones.
         rows: all labelled rows.
         chosen: the numbers of the training rows.
+        bench: where programs work; None: there is none.
 
     Raises:
-        ConfigError: the estimator refuses its parameters.
+        ConfigError: the estimator refuses its parameters, or the program fails.
         DataError: the rows have one label only.
+        TransientError: the program says that another try may succeed.
     """
+    if name in model.train.programs:
+        _check_labels(model, rows, chosen)
+        return fit_program(model, name, overrides, rows, chosen, require_bench(bench, model.name)).pipeline
     return fit_watched(model, name, overrides, rows, chosen)[0]
+
+
+def fit_last(
+    model: Model,
+    name: str,
+    params: Mapping[str, Scalar],
+    rows: LabelledRows,
+    chosen: "NDArray[np.intp]",
+    checkpoints: Checkpointing | None = None,
+    bench: Workbench | None = None,
+) -> tuple["Pipeline", Curve | None, ProgramFiles | None]:
+    """The fit that is kept: `fit_watched` of an estimator; of a program also the files that it left."""
+    if name not in model.train.programs:
+        return *fit_watched(model, name, params, rows, chosen, checkpoints), None
+    _check_labels(model, rows, chosen)
+    made = fit_program(model, name, params, rows, chosen, require_bench(bench, model.name), is_last=True)
+    return made.pipeline, made.curve, made.files
 
 
 def fit_watched(
@@ -56,14 +85,7 @@ def fit_watched(
 
     Checkpoints that the candidate declares go into the folder that `checkpoints` gives.
     """
-    import numpy as np
-
-    labels = rows.labels[chosen]
-    if len(np.unique(labels)) < 2:
-        raise DataError(
-            f"{model.name}: all {len(labels)} training rows until {rows.times[chosen][-1:]} have one label; expected "
-            "both. Land more history, or lengthen train.window"
-        )
+    labels = _check_labels(model, rows, chosen)
     pipeline, candidate = build_pipeline(model, name, overrides), model.train.candidates[name]
     learning = candidate.learning
     try:
@@ -78,6 +100,18 @@ def fit_watched(
         return pipeline, fit_by_epochs(pipeline, learning, teaching, measuring, folder)
     except _errors_of_libraries() as error:
         raise ConfigError(f"{model.name}: candidate {name} cannot be fitted: {error}") from error
+
+
+def _check_labels(model: Model, rows: LabelledRows, chosen: "NDArray[np.intp]") -> "NDArray[Any]":
+    import numpy as np
+
+    labels: NDArray[Any] = rows.labels[chosen]
+    if len(np.unique(labels)) < 2:
+        raise DataError(
+            f"{model.name}: all {len(labels)} training rows until {rows.times[chosen][-1:]} have one label; expected "
+            "both. Land more history, or lengthen train.window"
+        )
+    return labels
 
 
 def _errors_of_libraries() -> tuple[type[Exception], ...]:

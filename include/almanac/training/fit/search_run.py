@@ -14,6 +14,7 @@ from almanac.config.home import Home
 from almanac.config.schema import Model
 from almanac.config.sections.search import BATCH_S, Scalar
 from almanac.data.table.model_rows import ModelRows
+from almanac.programs.workbench import Workbench, open_bench
 from almanac.training.fit.candidates import choose_candidates
 from almanac.training.fit.search import run_trials
 from almanac.training.fit.selection import ModelSelection
@@ -78,7 +79,20 @@ def plan_search(
         TransientError: a store is not available.
     """
     began, rows = time.time(), ModelRows.newest(home, model)
-    selection = open_selection(rows, now, overrides, on_progress)
+    with open_bench(model, home, on_progress) as bench:
+        selection = open_selection(rows, now, overrides, on_progress, bench)
+        return _plan(model, rows, selection, began, now, candidates, on_progress)
+
+
+def _plan(
+    model: Model,
+    rows: ModelRows,
+    selection: ModelSelection,
+    began: float,
+    now: datetime,
+    candidates: Sequence[str] | None,
+    on_progress: Progress,
+) -> list[Batch]:
     batches: list[Batch] = []
     for name in choose_candidates(model, candidates):
         search, proposed = model.train.candidates[name].search, selection.propose(name)
@@ -122,16 +136,17 @@ def run_batch(
     """
     now, name = datetime.fromisoformat(batch.now), batch.candidate
     rows = ModelRows(model, home, batch.dataset_version, batch.joined)
-    selection = open_selection(rows, now, overrides, on_progress)
-    return run_trials(
-        model,
-        name,
-        batch.todo,
-        selection.attempt_of(name),
-        before=batch.done,
-        clock=time.time,
-        deadline=batch.deadline,
-    )
+    with open_bench(model, home, on_progress) as bench:
+        selection = open_selection(rows, now, overrides, on_progress, bench)
+        return run_trials(
+            model,
+            name,
+            batch.todo,
+            selection.attempt_of(name),
+            before=batch.done,
+            clock=time.time,
+            deadline=batch.deadline,
+        )
 
 
 def searched_in(results: Sequence[Mapping[str, Any]]) -> Searched | None:
@@ -144,8 +159,12 @@ def searched_in(results: Sequence[Mapping[str, Any]]) -> Searched | None:
 
 
 def open_selection(
-    of: ModelRows, now: datetime, overrides: Mapping[str, Scalar] | None, on_progress: Progress
+    of: ModelRows,
+    now: datetime,
+    overrides: Mapping[str, Scalar] | None,
+    on_progress: Progress,
+    bench: Workbench | None = None,
 ) -> ModelSelection:
     """Model selection on the folds before the hold-out of one dataset version."""
     rows, folds = prepare(of.model, of.read(columns=training_columns(of.model)), now=now)
-    return ModelSelection(of.model, rows, folds[:-1], overrides, on_progress)
+    return ModelSelection(of.model, rows, folds[:-1], overrides, on_progress, bench)

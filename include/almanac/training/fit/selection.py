@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from almanac.config.grammar.threshold import parse_threshold
 from almanac.config.schema import Model
 from almanac.config.sections.search import Scalar
+from almanac.errors import ConfigError
+from almanac.programs.workbench import Workbench
 from almanac.statistics import metrics
 from almanac.training.backtest.backtest import LabelledRows
 from almanac.training.backtest.folds import Fold, last_part
@@ -33,6 +35,7 @@ class CandidateSelection:
             them.
         scores: the best `train.metric` of each candidate on these folds, by name.
         trials: all trials of all candidates.
+        failed: candidates that could not be fitted, and why: the others competed without them.
     """
 
     name: str
@@ -41,6 +44,7 @@ class CandidateSelection:
     predictions: Sequence["NDArray[np.float64]"] = ()
     scores: Mapping[str, float] = field(default_factory=dict)
     trials: tuple[Trial, ...] = ()
+    failed: Mapping[str, str] = field(default_factory=dict)
 
 
 class ModelSelection:
@@ -52,6 +56,7 @@ class ModelSelection:
         folds: those before the hold-out, which no choice may look at.
         overrides: parameters given by hand, for every candidate.
         on_progress: called with a line about each step.
+        bench: where programs work; None: there is none.
     """
 
     def __init__(
@@ -61,11 +66,12 @@ class ModelSelection:
         folds: Sequence[Fold],
         overrides: Mapping[str, Scalar] | None,
         on_progress: Callable[[str], None],
+        bench: Workbench | None = None,
     ) -> None:
         import numpy as np
 
         self.model, self.rows, self.folds = model, rows, folds
-        self._overrides, self._on_progress = dict(overrides or {}), on_progress
+        self._bench, self._overrides, self._on_progress = bench, dict(overrides or {}), on_progress
         self._truth = np.concatenate([rows.labels[fold.test] for fold in folds])
         self._best: tuple[float, str, dict[str, Scalar], list[NDArray[np.float64]]] | None = None
 
@@ -91,7 +97,7 @@ class ModelSelection:
         predictions = []
         for fold in self.folds:
             newest = fold.train if share == 1.0 else last_part(fold.train, self.rows.groups, share)
-            pipeline = fit(self.model, name, {**found, **self._overrides}, self.rows, newest)
+            pipeline = fit(self.model, name, {**found, **self._overrides}, self.rows, newest, self._bench)
             predictions.append(predict(pipeline, self.rows.values[fold.test], classes=self.model.label.class_count))
             self._on_progress(f"{name}: fold {fold.number + 1} of {len(self.folds) + 1}, {len(newest)} rows")
         metric, threshold = self.model.train.metric, self.threshold(predictions)
@@ -101,22 +107,35 @@ class ModelSelection:
             self._best = (rank, name, dict(found), predictions)
         return score
 
-    def select(self, names: Sequence[str], searched: Sequence[Trial] = ()) -> CandidateSelection:
+    def select(
+        self, names: Sequence[str], searched: Sequence[Trial] = (), failed: Mapping[str, str] | None = None
+    ) -> CandidateSelection:
         """Try what has not been tried yet, and take the best; ties go to the first.
+
+        A candidate that cannot be fitted does not compete; the others do.
 
         Args:
             names: the candidates.
             searched: trials of other tasks; a candidate with such trials is not searched again.
+            failed: candidates that have failed otherwise, and why.
 
         Raises:
-            ConfigError: a candidate cannot be fitted at all.
+            ConfigError: no candidate can be fitted.
             DataError: the training rows have one label only, or the metric is not defined.
         """
-        trials = list(searched)
-        for name in names:
+        trials, reasons = list(searched), dict(failed or {})
+        for name in (name for name in names if name not in reasons):
             if not any(trial.candidate == name for trial in trials):
                 trials += run_trials(self.model, name, self.propose(name), self.attempt_of(name))
-        best = {name: best_trial(self.model, name, trials) for name in names}
+        best: dict[str, Trial] = {}
+        for name in (name for name in names if name not in reasons):
+            try:
+                best[name] = best_trial(self.model, name, trials)
+            except ConfigError as error:
+                reasons[name] = str(error)
+                self._on_progress(f"{name} does not compete: {error}")
+        if not best:
+            raise ConfigError("; ".join(dict.fromkeys(reasons.values())))
         scores = {name: trial.score for name, trial in best.items() if trial.score is not None}
         chosen = best[max(scores, key=lambda name: metrics.gain(self.model.train.metric, scores[name], 0.0))]
         predictions = self._predictions(chosen)
@@ -127,6 +146,7 @@ class ModelSelection:
             predictions=predictions,
             scores=scores,
             trials=tuple(trials),
+            failed=reasons,
         )
 
     def threshold(self, predictions: Sequence["NDArray[np.float64]"]) -> float:

@@ -1,0 +1,97 @@
+"""A training program without a framework: a logistic regression by gradient descent, with checkpoints.
+
+It follows docs/training-programs.md, and needs numpy, polars and onnx, which Almanac has. Copy it, and replace the
+middle by what you train.
+"""
+
+import json
+import signal
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import polars as pl
+from onnx import TensorProto, helper, numpy_helper
+
+
+def main(folder: Path) -> None:
+    """Train on `rows.parquet` as `spec.json` says; leave `model.onnx` and `native/`."""
+    spec = json.loads((folder / "spec.json").read_text())
+    rows = pl.read_parquet(folder / "rows.parquet")
+    values = rows.select(spec["features"]).to_numpy()
+    labels = rows[spec["label_column"]].to_numpy()
+    middle = np.nan_to_num(np.nanmean(values, axis=0))  # an unknown value is NaN
+    scale = np.nan_to_num(np.nanstd(values, axis=0), nan=1.0)
+    scale[scale == 0] = 1.0
+    values = np.where(np.isnan(values), 0.0, (values - middle) / scale)
+    held_back = max(len(values) // 10, 1)  # the newest rows measure and do not teach
+    classes = len(spec["classes"]) or 2
+    wanted = np.eye(classes)[labels]
+    checkpoint = Path(spec["checkpoints"]) / "newest.npz"
+    weights, done = np.zeros((values.shape[1] + 1, classes)), 0
+    if checkpoint.exists():  # a killed training goes on
+        kept = np.load(checkpoint)
+        weights, done = kept["weights"], int(kept["done"])
+        print(f"goes on after epoch {done}")
+    inputs = np.column_stack([values, np.ones(len(values))])
+    rate = spec["params"].get("learning_rate", 0.5) * spec["learning_rate_factor"]
+    asked = []
+    signal.signal(signal.SIGTERM, lambda *_: asked.append(True))  # a rule ends it: the graph is still wanted
+    with (folder / "history.jsonl").open("a") as history:
+        for epoch in range(done, spec["params"].get("epochs", 30)):
+            seen, truth = inputs[:-held_back], wanted[:-held_back]
+            weights -= rate * seen.T @ (softmax(seen @ weights) - truth) / len(seen)
+            line = {
+                "epoch": epoch + 1,
+                "loss": loss(softmax(seen @ weights), truth),
+                "validation_loss": loss(softmax(inputs[-held_back:] @ weights), wanted[-held_back:]),
+                "learning_rate": rate,
+            }
+            print(json.dumps(line), file=history, flush=True)
+            if (epoch + 1) % 10 == 0:
+                part = checkpoint.with_name("newest.part")
+                with part.open("wb") as file:
+                    np.savez(file, weights=weights, done=epoch + 1)
+                part.rename(checkpoint)
+            if asked:
+                break
+    np.save(folder / "native" / "weights.npy", weights)
+    onnx.save(graph(middle, scale, weights), folder / "model.onnx")
+
+
+def softmax(values: np.ndarray) -> np.ndarray:
+    """Probabilities by row."""
+    powers = np.exp(values - values.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def loss(predicted: np.ndarray, wanted: np.ndarray) -> float:
+    """The mean log loss."""
+    return float(-np.log(np.clip((predicted * wanted).sum(axis=1), 1e-7, 1)).mean())
+
+
+def graph(middle: np.ndarray, scale: np.ndarray, weights: np.ndarray) -> onnx.ModelProto:
+    """`features` [n, k] in, `probabilities` [n, classes] out, for any n."""
+    constants = {"middle": middle, "scale": scale, "weights": weights[:-1], "bias": weights[-1]}
+    nodes = [
+        helper.make_node("IsNaN", ["features"], ["unknown"]),
+        helper.make_node("Where", ["unknown", "middle", "features"], ["known"]),
+        helper.make_node("Sub", ["known", "middle"], ["moved"]),
+        helper.make_node("Div", ["moved", "scale"], ["scaled"]),
+        helper.make_node("MatMul", ["scaled", "weights"], ["product"]),
+        helper.make_node("Add", ["product", "bias"], ["sums"]),
+        helper.make_node("Softmax", ["sums"], ["probabilities"], axis=1),
+    ]
+    made = helper.make_graph(
+        nodes,
+        "logistic",
+        [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["rows", len(middle)])],
+        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["rows", weights.shape[1]])],
+        [numpy_helper.from_array(one.astype(np.float32), name) for name, one in constants.items()],
+    )
+    return helper.make_model(made, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

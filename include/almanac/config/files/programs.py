@@ -1,0 +1,63 @@
+"""Completes the candidates of a declaration that programs train: by the hashes of their files and environments."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from almanac.config.files.yaml_file import where
+from almanac.config.grammar.types import check_slug
+from almanac.config.program_code import lock_sha256, read_program
+from almanac.errors import ConfigError
+
+_FILLED = ("sha256", "environment_sha256")
+
+
+def with_programs(tree: dict[str, object], name: str, files: Sequence[Path], help_: str) -> dict[str, object]:
+    """The declaration with the hashes of the programs that lie below its folder.
+
+    Args:
+        tree: as it was read; what is not well-formed stays as it is, and the schema refuses it.
+        name: of the model.
+        files: that it was read from.
+        help_: ends a message.
+
+    Raises:
+        ConfigError: a program or a lock cannot be read, or the file gives a hash itself.
+    """
+    train = tree.get("train")
+    candidates = train.get("candidates") if isinstance(train, dict) else None
+    if not isinstance(train, dict) or not isinstance(candidates, dict):
+        return tree
+    programs = {
+        key: one
+        for key, one in candidates.items()
+        if isinstance(one, dict) and isinstance(one.get("program"), str) and _is_below(one["program"])
+    }
+    if not programs:
+        return tree
+    its = next(path for path in files if path.name == f"{name}.yaml")  # a profile does not say what a model is
+    filled: dict[object, object] = {}
+    for key, one in programs.items():
+        if given := [each for each in _FILLED if each in one]:
+            raise ConfigError(
+                f"{where(its)}: train.candidates.{key}.{given[0]}: is computed from the files, and filled in; remove"
+                f" it. {help_}"
+            )
+        hashes = {"sha256": read_program(its.parent, one["program"])}
+        if isinstance(environment := one.get("environment"), str) and _is_slug(environment):
+            hashes["environment_sha256"] = lock_sha256(its.parent, environment)
+        filled[key] = {**one, **hashes}
+    return {**tree, "train": {**train, "candidates": {**candidates, **filled}}}
+
+
+def _is_below(program: str) -> bool:
+    """Whether it may be read at all; the schema says what is wrong with another one."""
+    parts = Path(program).parts
+    return len(parts) > 1 and not Path(program).is_absolute() and ".." not in parts
+
+
+def _is_slug(name: str) -> bool:
+    try:
+        check_slug(name)
+    except ValueError:  # the schema says what is wrong with it
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""Sections about code that a team writes itself."""

@@ -1,0 +1,219 @@
+"""Fits a candidate by its program: rows out, a checked graph back, behind the interface of a pipeline."""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from almanac.config.grammar.label_kind import NUMBER
+from almanac.config.program_code import known_program
+from almanac.config.schema import Model
+from almanac.config.sections.own.program import ProgramCandidate
+from almanac.config.sections.search import Scalar
+from almanac.errors import ConfigError
+from almanac.programs.contract import GRAPH, TrainingRows, read_outputs, write_folder
+from almanac.programs.history import EpochLine
+from almanac.programs.run import Call, Ended, is_confined, run_program
+from almanac.programs.workbench import Workbench
+from almanac.statistics.tasks import task_of
+from almanac.training.backtest.backtest import LabelledRows
+from almanac.training.fit.candidates import ESTIMATOR_STEP, effective_params
+from almanac.training.fit.epoch import Epoch
+from almanac.training.fit.learning import Curve, broken_rule
+from almanac.training.fit.loss import Loss
+from almanac.training.fit.program_graph import check_graph
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from sklearn.pipeline import Pipeline
+
+
+@dataclass(frozen=True)
+class ProgramFiles:
+    """What a version keeps of its program.
+
+    Attributes:
+        paths: of natives, history and report, by name; as the program left them.
+        code: the program's files.
+        sha256: of those files.
+        environment: its name and the SHA-256 of its lock; empty: that of Almanac.
+        confined: whether the kernel held the program to its folder.
+    """
+
+    paths: Mapping[str, Path] = field(default_factory=dict)
+    code: Mapping[str, bytes] = field(default_factory=dict)
+    sha256: str = ""
+    environment: str = ""
+    confined: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class ProgramFit:
+    """One fit."""
+
+    pipeline: "Pipeline"
+    curve: Curve | None
+    files: ProgramFiles
+
+
+def fit_program(
+    model: Model,
+    name: str,
+    overrides: Mapping[str, Scalar] | None,
+    rows: LabelledRows,
+    chosen: "NDArray[np.intp]",
+    bench: Workbench,
+    *,
+    is_last: bool = False,
+) -> ProgramFit:
+    """Let a candidate's program train on the rows with these numbers, which are all that it gets to see.
+
+    Args:
+        model: declares the candidate.
+        name: of the candidate.
+        overrides: parameters that replace the declared ones.
+        rows: all labelled rows.
+        chosen: the numbers of the training rows.
+        bench: where it works.
+        is_last: whether it is the fit that is kept; its checkpoints are told to `bench.saved`.
+
+    Raises:
+        ConfigError: the program or its environment is missing, it fails or breaks a limit, or its graph is not what
+            the model needs.
+        TransientError: the program says that another try may succeed.
+    """
+    candidate = model.train.programs[name]
+    own = LabelledRows(rows.names, rows.values[chosen], rows.times[chosen], rows.labels[chosen], rows.state_now[chosen])
+    fit = _Fit(model, name, candidate, effective_params(model, name, overrides), own, bench)
+    folder, ended = fit.run(is_last)
+    try:
+        outputs = read_outputs(folder, fit.where, max_native_bytes=candidate.limits.native_mb * 1_000_000)
+    except ConfigError as error:
+        if ended.rule:
+            raise ConfigError(
+                f"{fit.where}: learning is {ended.rule} after {len(ended.epochs)} epochs; asked to end, it left no"
+                f" usable {GRAPH}: {error}"
+            ) from error
+        raise
+    pipeline = graph_pipeline(model, outputs.graph, len(rows.names))
+    check_graph(model, pipeline, own.values, rows.names, where=fit.where, seed=model.train.seed)
+    environment = f"{candidate.environment} {candidate.environment_sha256}" if candidate.environment else ""
+    code = known_program(candidate.sha256)
+    files = ProgramFiles(outputs.kept, code, candidate.sha256, environment, is_confined())
+    return ProgramFit(pipeline, fit.curve(ended), files)
+
+
+@dataclass(frozen=True, eq=False)
+class _Fit:
+    model: Model
+    name: str
+    candidate: ProgramCandidate
+    params: Mapping[str, Scalar]
+    rows: LabelledRows
+    bench: Workbench
+
+    @property
+    def where(self) -> str:
+        return f"{self.model.name}: candidate {self.name} ({self.candidate.program})"
+
+    def run(self, is_last: bool) -> tuple[Path, Ended]:
+        """Call the program, and again where its learning diverges and the declaration says to go on."""
+        learning = self.candidate.learning
+        checkpoints = None if learning is None else learning.checkpoints
+        most = checkpoints.max_restores if checkpoints is not None and checkpoints.on_diverging == "go_on" else 0
+        for restart in range(most + 1):
+            factor = 1.0 if checkpoints is None else checkpoints.learning_rate_factor**restart
+            folder, ended = self._call(is_last, {"restarts": restart, "learning_rate_factor": factor})
+            if ended.rule != "diverging" or restart == most:
+                break
+            self.bench.report(f"{self.where}: learning diverges; it goes on from its checkpoints with smaller steps")
+        return folder, ended
+
+    def _call(self, is_last: bool, restarted: Mapping[str, Any]) -> tuple[Path, Ended]:
+        candidate, bench = self.candidate, self.bench
+        python, needed = bench.python_of(candidate, self.where)
+        folder, checkpoints = bench.new_call(), bench.checkpoints_of(self.name, self._fingerprint())
+        labels = self.rows.labels.astype(task_of(self.model.label).fitted)
+        training = TrainingRows(self.rows.names, self.rows.values, labels)
+        spec = self._spec(checkpoints) | dict(restarted)
+        write_folder(folder, training, spec, known_program(candidate.sha256))
+        call = Call(
+            where=self.where,
+            program=Path(candidate.program).name,
+            folder=folder,
+            python=python,
+            read=needed,
+            write=(checkpoints,),
+            limits=candidate.limits,
+            network=candidate.network,
+            seed=self.model.train.seed,
+        )
+        learning = candidate.learning
+        backs_up = is_last and learning is not None and learning.checkpoints is not None and learning.checkpoints.backup
+        return folder, run_program(
+            call,
+            report=bench.report,
+            rule=partial(self._broken, Loss(labels).base),
+            saved=bench.saved if backs_up else lambda _: None,
+        )
+
+    def _spec(self, checkpoints: Path) -> dict[str, Any]:
+        model, candidate = self.model, self.candidate
+        kind = "number" if model.label.kind is NUMBER else "classes" if model.label.classes else "yes_or_no"
+        return {
+            "model": model.name,
+            "candidate": self.name,
+            "kind": kind,
+            "classes": list(model.label.classes or ()),
+            "order": "hash" if model.dataset.is_arrival else "time",
+            "params": dict(self.params),
+            "seed": model.train.seed,
+            "deadline": (datetime.now(UTC) + candidate.limits.time).isoformat(),
+            "memory_mb": candidate.limits.memory_mb,
+            "learning": None if candidate.learning is None else candidate.learning.model_dump(mode="json"),
+            "checkpoints": str(checkpoints),
+            "resumed": any(checkpoints.iterdir()),
+        }
+
+    def _fingerprint(self) -> str:
+        """Of all that the fit depends on."""
+        candidate = self.candidate
+        hashes = [candidate.sha256, candidate.environment_sha256, dict(self.params), self.model.train.seed]
+        digest = hashlib.sha256(json.dumps([*hashes, self.rows.names], sort_keys=True).encode())
+        digest.update(self.rows.values.tobytes())
+        digest.update(self.rows.labels.tobytes())
+        return digest.hexdigest()
+
+    def _broken(self, base: float, lines: Sequence[EpochLine]) -> str:
+        learning = self.candidate.learning
+        return "" if learning is None else broken_rule(learning, _epochs(lines), base)
+
+    def curve(self, ended: Ended) -> Curve | None:
+        """The learning curve; None: it wrote none."""
+        epochs = _epochs(ended.epochs)
+        if not epochs:
+            return None
+        losses = [one.train_loss if math.isnan(one.validation_loss) else one.validation_loss for one in epochs]
+        kept = min(range(len(losses)), key=lambda place: math.inf if math.isnan(losses[place]) else losses[place])
+        return Curve(epochs, kept, ended.rule)
+
+
+def _epochs(lines: Sequence[EpochLine]) -> tuple[Epoch, ...]:
+    return tuple(Epoch(one.loss, one.validation_loss, one.learning_rate) for one in lines)
+
+
+def graph_pipeline(model: Model, graph: bytes, width: int) -> "Pipeline":
+    """A pipeline whose only step is a finished graph over `width` features."""
+    from sklearn.pipeline import Pipeline
+
+    from almanac.training.fit.graph_estimator import GraphClassifier, GraphRegressor
+
+    if model.label.kind is NUMBER:
+        return Pipeline([(ESTIMATOR_STEP, GraphRegressor(graph, width))])
+    return Pipeline([(ESTIMATOR_STEP, GraphClassifier(graph, width, model.label.class_count or 2))])
