@@ -21,6 +21,7 @@ from almanac.cli import (
     scoring,
     services,
     serving,
+    transfer,
     windows,
 )
 from almanac.cli.backups import backup, keys, loss, restore, retirement
@@ -88,6 +89,7 @@ for commands in (
     lineage,
     promotion,
     rollout,
+    transfer,
     forecast,
     retirement,
     scoring,
