@@ -1,6 +1,8 @@
 """A version that one installation has trained becomes a version of another, by the gates and the route there."""
 
+from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,6 +16,10 @@ from almanac.release.lineage import trace
 from almanac.release.rebuild import rebuild
 from almanac.training.passport import load_passport
 from almanac.transfer import arrival
+from almanac.transfer.archive import read_archive
+from almanac.transfer.content import check_content
+from almanac.transfer.differences import check_declared
+from almanac.transfer.signature import trusted_keys
 from tests.training.conftest import NOW
 from tests.transfer.conftest import NAME, make_site
 
@@ -170,6 +176,13 @@ def test_import_of_a_version_with_features_that_are_not_declared_here_is_refused
         ConfigError, match=r"needs the features 'Humidity', 'Humidity_change_3h', which weather does not declare here"
     ):
         site.take(archive)
+
+
+def test_import_of_a_version_whose_own_code_is_not_here_is_refused_and_none_is_run(staging, archive) -> None:
+    content = check_content("weather", "1", read_archive(archive, trusted_keys({}, staging.key)).files, "here")
+    graph = SimpleNamespace(features=content.graph.features, code="a" * 64)
+    with pytest.raises(ConfigError, match=r"own features of the SHA-256 a{64}, .* Code from an archive is never run"):
+        check_declared(staging.model, replace(content, graph=graph))
 
 
 def test_import_of_a_version_with_another_label_is_refused(emptied, staging, archive) -> None:
