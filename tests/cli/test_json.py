@@ -22,11 +22,11 @@ from almanac.journal.records import RunRef
 OTHERS = frozenset(
     """
     accept, adopt, alerts ack, alerts dismiss, backup, backup-key, backup-report, config diff, config show, demo, down,
-    drill, env, environment build, environment lock, expire,
-    forecast adjust, forecast rollback, forecast unadjust, forget, journal rebuild, journal
-    upgrade, key rotate, key show, new, promote, rollout abort, rollout advance, rollout pause, rollout resume,
-    rollout set-back, quarantine export, quarantine readmit, rebuild, repair, replicate, restore, retire, rollback,
-    schema, scoring resume, scoring stop, serve, sweep, tiers, token create, token revoke, up
+    drill, env, environment build, environment lock, expire, export, forecast adjust, forecast rollback,
+    forecast unadjust, forget, import, journal rebuild, journal upgrade, key public, key rotate, key show, new, promote,
+    rollout abort, rollout advance, rollout pause, rollout resume, rollout set-back, quarantine export,
+    quarantine readmit, rebuild, repair, replicate, restore, retire, rollback, schema, scoring resume, scoring stop,
+    serve, sweep, tiers, token create, token revoke, up
     """.replace("\n", " ")
     .strip()
     .split(", ")

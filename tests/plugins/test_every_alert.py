@@ -32,6 +32,7 @@ from almanac.monitoring.result import MonitorResult, MonitorVerdict
 from almanac.registry.records import Logged
 from almanac.release.rollout_alerts import notify_rollout
 from almanac.training.notifications import notify_warnings
+from almanac.transfer.refusals import record_refusal
 from almanac_airflow.notifiers.alert import ApprovalNotifier, callbacks
 from almanac_airflow.notifiers.channels import Connections
 from almanac_airflow.notifiers.late import tell_late
@@ -179,6 +180,12 @@ def tell_dead_channel(people: People, alerts: Alerts) -> None:
     tell_finding(Condition.VOLUME)(people, Alerts.model_validate(both))
 
 
+def tell_import(people: People, alerts: Alerts) -> None:
+    """As `almanac import` writes it, and the next round of the DAG `alerts` sends it."""
+    record_refusal(people.journal, "weather", "weather-3.tar", "signed by a stranger", by="ada", now=NOON)
+    people.notifier.process_due({"weather": alerts}, alerts, NOON)
+
+
 TELLS: dict[AlertKind, Callable[[People, Alerts], None]] = {
     "start": by_callback("on_execute_callback"),
     "end": by_callback("on_success_callback"),
@@ -197,6 +204,7 @@ TELLS: dict[AlertKind, Callable[[People, Alerts], None]] = {
     "disk": lambda people, alerts: make_a_round(people, alerts, full=0.0),
     "delivery": tell_dead_channel,
     "service": make_no_rounds_for_a_day,
+    "import": tell_import,
 }
 
 

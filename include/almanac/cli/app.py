@@ -23,6 +23,7 @@ from almanac.cli import (
     scoring,
     services,
     serving,
+    transfer,
     windows,
 )
 from almanac.cli.backups import backup, keys, loss, restore, retirement
@@ -93,6 +94,7 @@ for commands in (
     promotion,
     adoption,
     rollout,
+    transfer,
     forecast,
     retirement,
     scoring,

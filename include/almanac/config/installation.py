@@ -1,14 +1,18 @@
 """`_installation.yaml`: what all models share."""
 
+from typing import Annotated
+
 from pydantic import Field
 
 from almanac.config.grammar.section import Section, Share
-from almanac.config.grammar.types import Cron
+from almanac.config.grammar.types import Cron, Slug
 from almanac.config.sections.alerts import Alerts
 from almanac.config.sections.costs import Prices
 from almanac.config.sections.promotion import Approval
 from almanac.config.sections.retention.backup import InstallationBackup
 from almanac.config.sections.retention.cleanup import Cleanup
+
+PublicKey = Annotated[str, Field(pattern=r"^ed25519:[A-Za-z0-9+/]{43}=$")]
 
 
 class Installation(Section):
@@ -29,4 +33,9 @@ class Installation(Section):
     cleanup: Cleanup = Cleanup()
     prices: Prices | None = Field(
         None, description="What computing costs; unset: the ledger shows quantities and no amounts."
+    )
+    trusted_origins: dict[Slug, PublicKey] = Field(
+        default_factory=dict,
+        description="Other installations whose exported versions may be imported here, by a name of your choice: what"
+        " `almanac key public` prints there. This installation trusts its own key.",
     )

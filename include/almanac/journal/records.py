@@ -43,6 +43,7 @@ class DecisionKind(StrEnum):
     RETRAIN_ANSWER = "retrain_answer"  # a training run's decision about one request of the monitor or a person
     ADJUSTMENT = "adjustment"  # a person has adjusted the forecast of a grain; refused: it is undone
     SWEEP = "sweep"  # a pipeline that should have run was found and started
+    IMPORT = "import"  # a version of another installation has arrived here; refused: it was turned away
 
 
 class WindowState(StrEnum):

@@ -68,6 +68,13 @@ class Tag(StrEnum):
     ROLLBACK_REASON = "almanac.rollback_reason"
     ROLLOUT_ABORTED_AT = "almanac.rollout_aborted_at"
     ROLLOUT_REASON = "almanac.rollout_reason"
+    ORIGIN = "almanac.origin"  # of a version that was imported: model@number in the installation that trained it
+    ORIGIN_ARCHIVE = "almanac.origin.archive"  # SHA-256 of the head of the archive that it came in
+    ORIGIN_MANIFEST = "almanac.origin.manifest_sha256"  # names its training: the list of its files there
+    ORIGIN_KEY = "almanac.origin.key"  # under which name this installation trusts the key that signed it
+    ORIGIN_RUN = "almanac.origin.mlflow_run"
+    ORIGIN_AT = "almanac.origin.exported_at"
+    ORIGIN_BY = "almanac.origin.exported_by"
 
 
 PREFIX = "almanac."  # of all these tags

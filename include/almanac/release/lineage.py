@@ -1,6 +1,6 @@
 """The lineage of a prediction or a version: version, run, dataset version, batches, files, code."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from almanac.registry.records import ModelVersion, Tag
 from almanac.rollout.evidence import MIRROR_ARM
 from almanac.scoring.prediction_id import PredictionId
 from almanac.scoring.predictions import NO_VERSION, TIME, PredictionTable
+from almanac.training.origin import load_origin
 from almanac.training.passport import Passport, load_passport
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Lineage:
         batches: the batches in its dataset version, oldest first.
         batches_since: number of later batches.
         prediction: the prediction that is traced; None: the version itself is.
+        origin: the passport of its own installation, where another one has trained it; None: this one has.
     """
 
     version: ModelVersion
@@ -64,6 +66,7 @@ class Lineage:
     batches: tuple[BatchRecord, ...]
     batches_since: int
     prediction: Prediction | None = None
+    origin: Passport | None = None
 
     def steps(self) -> Iterator[tuple[str, str]]:
         """The lineage in words: a name and a text for each step."""
@@ -99,6 +102,8 @@ class Lineage:
         yield "code", f"commit {code.commit}, {dirty[code.dirty]}"
         yield "packages", ", ".join(f"{name} {number}" for name, number in passport.environment.items())
         yield "batches", f"{len(self.batches)} in the dataset version, {self.batches_since} since"
+        if self.origin is not None:
+            yield from _origin_steps(tags, self.origin)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as JSON holds them."""
@@ -137,7 +142,8 @@ def trace(model: Model, home: Home, registry: "Registry", version: str) -> Linea
         tags.get(Tag.STARTED_BY, ""),
         tags.get(Tag.TRIGGER, ""),
     )
-    return Lineage(found, run, load_passport(registry, found), seen, len(batches) - len(seen))
+    origin = load_origin(registry, found) if Tag.ORIGIN in tags else None
+    return Lineage(found, run, load_passport(registry, found), seen, len(batches) - len(seen), origin=origin)
 
 
 def trace_prediction(model: Model, home: Home, registry: "Registry", id_: PredictionId) -> Lineage:
@@ -194,6 +200,21 @@ def trace_answer(models: Iterable[Model], home: Home, registry: "Registry", id_:
         f"{id_}: no such answer in the logs of {[model.name for model in asked]}; expected the id of an answer. The"
         " service moves answers there within a minute"
     )
+
+
+def _origin_steps(tags: Mapping[str, str], origin: Passport) -> Iterator[tuple[str, str]]:
+    """Where an imported version comes from: the installation that trained it, by its own passport."""
+    data, trigger = origin.data, origin.trigger
+    by, key = tags.get(Tag.ORIGIN_BY, "?"), tags.get(Tag.ORIGIN_KEY, "?")
+    yield "imported from", f"{tags[Tag.ORIGIN]}, exported at {tags.get(Tag.ORIGIN_AT, '?')} by {by}, signed by {key}"
+    yield "archive", f"SHA-256 {tags.get(Tag.ORIGIN_ARCHIVE, '?')}"
+    yield "its MLflow run", tags.get(Tag.ORIGIN_RUN, "?")
+    yield "its Airflow run", f"{trigger.dag_id} {trigger.run_id}, started by {trigger.started_by or 'nobody by hand'}"
+    yield "its trigger", f"{trigger.trigger}: {trigger.reason}"
+    rows = f"{data.labelled_rows} labelled rows, SHA-256 {data.sha256}"
+    yield "its dataset", f"version {data.dataset_version} there, {rows}"
+    figures = ", ".join(f"{name} {value:.4f}" for name, value in sorted(origin.metrics.holdout.items()))
+    yield "its hold-out", figures
 
 
 def _aliases(version: ModelVersion) -> str:

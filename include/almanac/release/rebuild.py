@@ -18,7 +18,7 @@ from almanac.features.own import own_sha256
 from almanac.programs.workbench import Workbench, open_bench
 from almanac.registry import files
 from almanac.registry.onnx_model import OnnxModel
-from almanac.registry.records import ModelVersion
+from almanac.registry.records import ModelVersion, Tag
 from almanac.registry.store import Registry
 from almanac.training.code_version import code_version
 from almanac.training.environment import environment
@@ -85,11 +85,16 @@ def rebuild(home: Home, registry: Registry, version: ModelVersion, *, on_progres
 
     Raises:
         ConfigError: the version's declaration is not valid under today's schema, or the file of its own features is
-            another one today.
+            another one today; or another installation has trained the version.
         DataError: the dataset version is gone.
         IntegrityError: a file of the version is not what was recorded, or its passport cannot be read.
         TransientError: a store is not available.
     """
+    if origin := version.tags.get(Tag.ORIGIN):
+        raise ConfigError(
+            f"{version.title}: was imported: it was trained as {origin} in another installation, on rows that are not"
+            f" here. Rebuild it there: almanac rebuild {origin}"
+        )
     passport = load_passport(registry, version)
     model = _declared(registry, version)
     if own_sha256(model) or model.train.programs:

@@ -28,6 +28,7 @@ from almanac.training.fingerprint import code_sha256, declaration_sha256
 if TYPE_CHECKING:
     from almanac.registry.store import Registry
     from almanac.training.fit.program_fit import ProgramFiles
+    from almanac.training.origin import Origin
     from almanac.training.trained import TrainedCandidate
 
 _MAX_TAG = 4_000  # MLflow refuses longer ones
@@ -36,7 +37,12 @@ _SERVED_WITH = ("onnxruntime", "onnx", "numpy")
 
 
 def log_candidate(
-    registry: "Registry", candidate: "TrainedCandidate", *, profile_json: str, context: TrainingContext
+    registry: "Registry",
+    candidate: "TrainedCandidate",
+    *,
+    profile_json: str,
+    context: TrainingContext,
+    origin: "Origin | None" = None,
 ) -> str:
     """Log the candidate as one MLflow run. A second call by the same Airflow run writes nothing.
 
@@ -47,6 +53,7 @@ def log_candidate(
         candidate: to be logged.
         profile_json: the reference profile.
         context: where the candidate comes from.
+        origin: the installation that has trained it; None: this one.
 
     Returns:
         The id of the MLflow run.
@@ -66,7 +73,9 @@ def log_candidate(
     with tempfile.TemporaryDirectory(prefix="almanac-") as temporary, mlflow_errors(f"{model}: log candidate"):
         folder = Path(temporary)
         tags = _tags(candidate, context, parent=champion.version if champion else "")
-        tags |= _write_files(folder, candidate, context, profile_json, tags[Tag.PARENT_VERSION])
+        if origin is not None:
+            tags |= origin.trained_tags
+        tags |= _write_files(folder, candidate, context, profile_json, tags[Tag.PARENT_VERSION], origin)
         name = f"{candidate.selection.name} {context.run.run_id}"
         run_id = str(client.create_run(experiment, run_name=name, tags=tags).info.run_id)
         client.log_batch(run_id, params=_params(candidate))
@@ -207,13 +216,19 @@ def _metrics(candidate: "TrainedCandidate") -> list[Any]:
 
 
 def _write_files(
-    folder: Path, candidate: "TrainedCandidate", context: TrainingContext, profile_json: str, parent: str
+    folder: Path,
+    candidate: "TrainedCandidate",
+    context: TrainingContext,
+    profile_json: str,
+    parent: str,
+    origin: "Origin | None",
 ) -> dict[str, str]:
     """Write all files below the folder, and return the tags with their hashes."""
     import yaml
 
     onnx_sha256 = files.sha256(candidate.onnx)
     passport = build_passport(candidate, context, code_version(), parent=parent, onnx_sha256=onnx_sha256)
+    passport = passport if origin is None else origin.in_passport(passport)
     _write_model(folder / "model", candidate)
     (folder / files.PIPELINE).parent.mkdir()
     (folder / files.PIPELINE).write_bytes(dump_pipeline(candidate.pipeline))
@@ -228,6 +243,9 @@ def _write_files(
     }
     for name, text in texts.items():
         (folder / name).write_text(text, "utf-8")
+    for name, content in (origin.files if origin else {}).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
     return {Tag.ONNX_SHA256: onnx_sha256, Tag.MANIFEST_SHA256: files.write_manifest(folder)}
 
 

@@ -223,6 +223,7 @@ class CandidateBuilder:
         curve: Curve | None = None,
         parent: Parent | None = None,
         program: ProgramFiles | None = None,
+        graph: bytes | None = None,
     ) -> TrainedCandidate:
         """The candidate.
 
@@ -233,6 +234,7 @@ class CandidateBuilder:
             curve: its loss by epoch.
             parent: the champion that it continues.
             program: what the program that trained it left.
+            graph: its ONNX graph, where it has one already; None: the pipeline is exported.
         """
         model, rows, holdout = self.model, self.rows, self.folds[-1]
         predictions = [
@@ -248,7 +250,7 @@ class CandidateBuilder:
         self.watch.done("measure", f"{model.train.metric} on the hold-out: {measured.holdout.get(model.train.metric)}")
         leaks = measure_leaks(model, rows, holdout)
         self.watch.done("leaks", leaks.words)
-        onnx, parity = self._export(pipeline, selection.threshold)
+        onnx, parity = self._export(pipeline, selection.threshold, graph)
         return TrainedCandidate(
             model=model,
             selection=selection,
@@ -287,10 +289,10 @@ class CandidateBuilder:
         parts = [(subset(self.rows, fold.train), subset(self.rows, fold.test)) for fold in folds]
         return [baselines_of_kind(self.model, train, test) for train, test in parts]
 
-    def _export(self, pipeline: "Pipeline", threshold: float) -> tuple[bytes, ParityReport]:
+    def _export(self, pipeline: "Pipeline", threshold: float, graph: bytes | None) -> tuple[bytes, ParityReport]:
         model, holdout = self.model, self.rows.values[self.folds[-1].test]
-        onnx = export_onnx(model, pipeline, self.rows.names, threshold=threshold)
-        self.watch.done("export", f"exported to ONNX, {len(onnx) / 1e6:.1f} MB")
+        onnx = graph or export_onnx(model, pipeline, self.rows.names, threshold=threshold)
+        self.watch.done("export", f"{'the given graph' if graph else 'exported to ONNX'}, {len(onnx) / 1e6:.1f} MB")
         quantile, seed, alike = model.gates.parity.quantile, model.train.seed, text_places(model)
         by = {"quantile": quantile, "threshold": threshold}
         parity = check_parity(pipeline, onnx, holdout, **by, seed=seed, alike=alike)

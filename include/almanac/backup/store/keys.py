@@ -19,6 +19,7 @@ VARIABLE = "ALMANAC_BACKUP_KEY"
 CONNECTION = "almanac_backup"  # of Airflow, whose password is the key
 _SIGNING = b"almanac backup signing 1"
 _OBJECT = b"almanac backup object 1 "
+_ARCHIVES = b"almanac archive signing 1"
 _SIZE = 32
 
 
@@ -72,6 +73,10 @@ class Key:
     def of_object(self, sha256: str, salt: bytes) -> bytes:
         """The key of one object's AES."""
         return self._derive(_OBJECT + sha256.encode(), salt)
+
+    def of_archives(self) -> bytes:
+        """The seed of the Ed25519 key that signs exported versions; its public half may be given to anybody."""
+        return self._derive(_ARCHIVES, b"")
 
     def _derive(self, purpose: bytes, salt: bytes) -> bytes:
         from cryptography.hazmat.primitives.hashes import SHA256

@@ -1,4 +1,4 @@
-"""`key show`, `key rotate`: the key that signs and encrypts backups. `backup-key` prints it."""
+"""`key show`, `key public`, `key rotate`: the key that signs and encrypts backups. `backup-key` prints it."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,6 +40,19 @@ def show() -> None:
     agree = [_show_repository(repository, keys[0].name) for repository in places.all()]
     if not all(agree):
         raise typer.Exit(1)
+
+
+@commands.command()
+def public() -> None:
+    """Print the public half of the key that signs exported versions; it gives nothing away.
+
+    Another installation that is to import versions from here declares it under `trusted_origins`.
+    """
+    from almanac.backup.store.keys import find_or_make_keys
+    from almanac.config.home import Home
+    from almanac.transfer.signature import public_key
+
+    print(public_key(find_or_make_keys(Home())[0]))
 
 
 @commands.command()

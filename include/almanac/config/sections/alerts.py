@@ -39,6 +39,7 @@ AlertKind = Literal[
     "budget",
     "service",
     "delivery",
+    "import",
 ]
 
 
