@@ -24,6 +24,7 @@ from almanac.rollout.progress import after, fall_back
 from almanac.rollout.watch import fall_back_if_worse
 from almanac.scoring.pause import stopped, why_stopped
 from almanac.serving.arms import Arms, Challenger
+from almanac.serving.compiled.plan import Plan
 from almanac.serving.history import History, looks_at_others
 from almanac.serving.request_rows import RequestReader
 from almanac.serving.version_cache import CachedVersion, VersionCache
@@ -61,6 +62,7 @@ class ServedVersion:
     reader: RequestReader
     history: History | None
     challenger: Challenger | None = None
+    plan: Plan | None = None  # how small requests are answered without a frame; None: they are not
 
     def frame_for(self, asked: "pl.DataFrame") -> "pl.DataFrame":
         """A request's rows behind those that their features look back to; see `History.frame_for`."""
@@ -151,7 +153,10 @@ class ServedModel:
         model = as_trained(model, OnnxModel(content))
         graph = _load(model, f"{self.name}@{number}", content)
         history = History.read(self._home, model) if looks_at_others(model) else None
-        self.served = ServedVersion(model, number, graph, RequestReader(model), history)
+        reader = RequestReader(model)
+        plan = Plan.of(model, reader)
+        plan = None if plan is None else plan.with_history(history)
+        self.served = ServedVersion(model, number, graph, reader, history, plan=plan)
         _log.info("%s: version %s answers", self.name, number)
 
     def _follow_dataset(self) -> None:
@@ -161,7 +166,8 @@ class ServedModel:
         newest = History.version_of(self._home, served.model)
         if newest != (served.history.rows.version, dict(served.history.rows.joined)):
             fresh = History.read(self._home, served.model)
-            self.served = replace(served, history=fresh)
+            plan = None if served.plan is None else served.plan.with_history(fresh)
+            self.served = replace(served, history=fresh, plan=plan)
 
     def arms_of(self, served: ServedVersion) -> Arms:
         """Who may answer now: a challenger only while the journal says so, or has said so a moment ago."""
