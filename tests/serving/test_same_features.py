@@ -16,7 +16,7 @@ from almanac.config.own_code import read_code
 from almanac.data.table.dataset import DatasetTable
 from almanac.data.table.model_rows import ModelRows
 from almanac.features.features import build_features, feature_columns
-from almanac.serving.compiled.plan import Plan
+from almanac.serving.compiled.plan import RowPlan
 from almanac.serving.history import History, own_columns
 from almanac.serving.request_rows import RequestReader
 from tests.data.parts import publish_rows
@@ -75,7 +75,7 @@ def asked(home: Home, model: Model, rows: pl.DataFrame) -> pl.DataFrame:
 
 def built_without_frames(home: Home, model: Model, rows: pl.DataFrame) -> bytes:
     """The features of the same rows by the path of small requests."""
-    plan = Plan.of(model, RequestReader(model))
+    plan = RowPlan.of(model, RequestReader(model))
     assert plan is not None
     return plan.with_history(History.read(home, model)).read(as_rows(rows), now=NOW).matrix.values.tobytes()
 

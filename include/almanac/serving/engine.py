@@ -16,7 +16,7 @@ from almanac.serving.answer_log import AnswerLog, LoggedAnswer
 from almanac.serving.arms import Arms, RowAnswer
 from almanac.serving.asked_rows import AskedRows
 from almanac.serving.compiled.cells import UnclearError
-from almanac.serving.compiled.plan import Plan, ReadRows
+from almanac.serving.compiled.plan import ReadRows, RowPlan
 from almanac.serving.request_rows import RequestError, Row
 from almanac.serving.served_model import ServedModel, ServedVersion
 
@@ -105,7 +105,7 @@ class Engine:
         return [self._answer_rows(served, served.plan, arms, request, now) for request in requests]
 
     def _answer_rows(
-        self, served: ServedVersion, plan: Plan, arms: Arms, request: PredictionRequest, now: datetime
+        self, served: ServedVersion, plan: RowPlan, arms: Arms, request: PredictionRequest, now: datetime
     ) -> Reply | AlmanacError | None:
         began = time.perf_counter()
         try:
@@ -178,7 +178,7 @@ class Engine:
             by = {(each.version, each.arm) for each in answers[first:end]}
             answered_by, arm = by.pop() if len(by) == 1 else (None, MIXED)
             counts = Counter(each.arm for each in answers[first:end])
-            replies.append(Reply(answered_by, arm, _history(served), bodies, dict(counts)))
+            replies.append(Reply(answered_by, arm, served.dataset_state, bodies, dict(counts)))
             first = end
         return replies
 
@@ -220,14 +220,6 @@ def _as_sent(logged: LoggedAnswer, answer: RowAnswer, warnings: tuple[str, ...],
     if warnings:
         body["warnings"] = list(warnings)
     return body
-
-
-def _history(served: ServedVersion) -> dict[str, object] | None:
-    """The state of the dataset that features looked back into."""
-    if served.history is None:
-        return None
-    newest = served.history.newest
-    return {"dataset_version": served.history.rows.version, "until": newest.isoformat() if newest else None}
 
 
 def _ends(requests: Sequence[PredictionRequest]) -> list[int]:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from almanac.config.files.loader import find_model
@@ -24,7 +25,7 @@ from almanac.rollout.progress import after, fall_back
 from almanac.rollout.watch import fall_back_if_worse
 from almanac.scoring.pause import stopped, why_stopped
 from almanac.serving.arms import Arms, Challenger
-from almanac.serving.compiled.plan import Plan
+from almanac.serving.compiled.plan import RowPlan
 from almanac.serving.history import History, looks_at_others
 from almanac.serving.request_rows import RequestReader
 from almanac.serving.version_cache import CachedVersion, VersionCache
@@ -62,7 +63,15 @@ class ServedVersion:
     reader: RequestReader
     history: History | None
     challenger: Challenger | None = None
-    plan: Plan | None = None  # how small requests are answered without a frame; None: they are not
+    plan: RowPlan | None = None  # how small requests are answered without a frame; None: they are not
+
+    @cached_property
+    def dataset_state(self) -> dict[str, object] | None:
+        """The state of the dataset that features look back into, for callers; None: they do not."""
+        if self.history is None:
+            return None
+        newest = self.history.newest
+        return {"dataset_version": self.history.rows.version, "until": newest.isoformat() if newest else None}
 
     def frame_for(self, asked: "pl.DataFrame") -> "pl.DataFrame":
         """A request's rows behind those that their features look back to; see `History.frame_for`."""
@@ -154,7 +163,7 @@ class ServedModel:
         graph = _load(model, f"{self.name}@{number}", content)
         history = History.read(self._home, model) if looks_at_others(model) else None
         reader = RequestReader(model)
-        plan = Plan.of(model, reader)
+        plan = RowPlan.of(model, reader)
         plan = None if plan is None else plan.with_history(history)
         self.served = ServedVersion(model, number, graph, reader, history, plan=plan)
         _log.info("%s: version %s answers", self.name, number)

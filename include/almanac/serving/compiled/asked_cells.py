@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from almanac.serving.compiled.cells import Cell, UnclearError
-from almanac.serving.compiled.past import Group, Key, Past
+from almanac.serving.compiled.past import Key, Past, PastGroup
 
 NOT_A_NUMBER = float("nan")
 
@@ -50,7 +50,7 @@ class AskedCells:
         places = (group.place(key, time) for key, time in self.own)
         return frozenset(int(group.numbers[place]) for place in places if place is not None)
 
-    def group(self, columns: tuple[str, ...]) -> Group:
+    def group(self, columns: tuple[str, ...]) -> PastGroup:
         """The rows before, grouped by these columns."""
         if self.past is None:
             raise UnclearError

@@ -21,7 +21,7 @@ _NOBODY = (0, 0)
 
 
 @dataclass(frozen=True, eq=False)
-class Group:
+class PastGroup:
     """Rows of one state of the dataset, those of one group together and in the order of time.
 
     Attributes:
@@ -70,7 +70,7 @@ class Past:
         wanted = list(dict.fromkeys(columns))
         self._groups = {tuple(by): _group(frame, time, tuple(by), wanted) for by in groupings}
 
-    def by(self, columns: tuple[str, ...]) -> Group:
+    def by(self, columns: tuple[str, ...]) -> PastGroup:
         """The rows grouped by these columns."""
         return self._groups[columns]
 
@@ -80,7 +80,7 @@ def plain_values(column: "pl.Series") -> list[object]:
     return (column.dt.timestamp("us") if column.dtype.is_temporal() else column).to_list()
 
 
-def _group(frame: "pl.DataFrame", time: str, by: tuple[str, ...], columns: Sequence[str]) -> Group:
+def _group(frame: "pl.DataFrame", time: str, by: tuple[str, ...], columns: Sequence[str]) -> PastGroup:
     import numpy as np
     import polars as pl
 
@@ -92,8 +92,8 @@ def _group(frame: "pl.DataFrame", time: str, by: tuple[str, ...], columns: Seque
     times = np.ascontiguousarray(ordered[time].dt.timestamp("us").to_numpy())
     numbers = ordered[_NUMBER].cast(pl.Int64).to_numpy()
     if not by:
-        return Group(times, numbers, values, {(): (0, len(times))})
+        return PastGroup(times, numbers, values, {(): (0, len(times))})
     firsts = ordered.select(by).with_row_index(_NUMBER).unique(by, keep="first", maintain_order=True)
     edges = [*firsts[_NUMBER].to_list(), len(times)]
     keys = zip(*(plain_values(firsts[name]) for name in by), strict=True)
-    return Group(times, numbers, values, dict(zip(keys, pairwise(edges), strict=True)))
+    return PastGroup(times, numbers, values, dict(zip(keys, pairwise(edges), strict=True)))

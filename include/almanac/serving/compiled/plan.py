@@ -52,7 +52,7 @@ class ReadRows:
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class RowPlan:
     """Compiled once for a loaded version; `with_history` takes a new state of the dataset.
 
     Attributes:
@@ -77,7 +77,7 @@ class Plan:
     past: Past | None = None
 
     @classmethod
-    def of(cls, model: Model, reader: "RequestReader") -> "Plan | None":
+    def of(cls, model: Model, reader: "RequestReader") -> "RowPlan | None":
         """Compile one; None: the declaration has something that only the general path knows, or the two differ here."""
         readers = {
             name: cell_reader(column, [rule for rule in reader.rules if rule.column == name])
@@ -99,7 +99,7 @@ class Plan:
             return None
         return plan
 
-    def with_history(self, history: "History | None") -> "Plan":
+    def with_history(self, history: "History | None") -> "RowPlan":
         """The same with another state of the dataset."""
         if history is None:
             return self

@@ -17,7 +17,6 @@ from almanac.config.sections.features import (
     RollingFeature,
     TextFeature,
     TimeFeature,
-    names_of,
 )
 from almanac.features.categories import CODE_BITS
 from almanac.features.features import feature_columns
@@ -33,9 +32,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Block = NDArray[np.float32]
-
-Fill = Callable[[AskedCells, "Block"], None]
 _Lines = Callable[[AskedCells], Iterable[Sequence[float]]]
 _KEYS = ("string", "integer", "timestamp")  # types whose values are equal in one way only
 _DAY_S, _SECOND_US = 86_400, 1_000_000
@@ -49,18 +45,13 @@ class RowFeatures:
     """The features of a model for few rows.
 
     Args:
-        model: its features must all be `known`.
+        model: its features must all be known; see `is_known`.
     """
 
     def __init__(self, model: Model) -> None:
-        self._width = len(names_of(model.features))
-        self._fills: list[tuple[int, int, Fill]] = []
-        place = 0
-        for feature in model.features:
-            self._fills.append((place, place + len(feature.names), _fill_of(model, feature)))
-            place += len(feature.names)
+        self._lines = [_lines_of(model, feature) for feature in model.features]
 
-    def build(self, asked: AskedCells) -> "Block":
+    def build(self, asked: AskedCells) -> "NDArray[np.float32]":
         """The features, float32 [n, k], NaN where unknown.
 
         Raises:
@@ -68,9 +59,12 @@ class RowFeatures:
         """
         import numpy as np
 
-        block = np.empty((len(asked.times), self._width), dtype=np.float32)
-        for first, last, fill in self._fills:
-            fill(asked, block[:, first:last])
+        rows: list[list[float]] = [[] for _ in asked.times]
+        for lines in self._lines:
+            for row, line in zip(rows, lines(asked), strict=True):
+                row.extend(line)
+        with np.errstate(over="ignore"):  # what no float32 holds is no reading
+            block = np.array(rows, dtype=np.float64).astype(np.float32)
         block[~np.isfinite(block)] = np.nan
         return block
 
@@ -109,27 +103,19 @@ def _per(model: Model, feature: RollingFeature) -> tuple[str, ...]:
     return feature.per or other_keys(model)
 
 
-def _fill_of(model: Model, feature: object) -> Fill:
+def _lines_of(model: Model, feature: object) -> _Lines:
     match feature:
         case TextFeature():
             return _text(feature)
         case TimeFeature():
-            return _by_row(_of_time(feature))
+            return _of_time(feature)
         case RollingFeature():
             return _rolling(feature, _per(model, feature))
         case CategoryFeature():
-            return _by_row(lambda asked: ((_code(each),) for each in asked.values[feature.column]))
+            return lambda asked: ((_code(each),) for each in asked.values[feature.column])
         case ColumnFeature():
-            return _by_row(_of_column(feature))
+            return _of_column(feature)
     raise TypeError(f"no features of the kind {type(feature).__name__} are evaluated row by row")
-
-
-def _by_row(lines: _Lines) -> Fill:
-    def fill(asked: AskedCells, block: "Block") -> None:
-        for row, line in enumerate(lines(asked)):
-            block[row] = line
-
-    return fill
 
 
 def _code(value: object) -> float:
@@ -161,7 +147,7 @@ def _of_column(feature: ColumnFeature) -> _Lines:
                 (NOT_A_NUMBER if each is None else (time - each) * (1 / 1e6) * (1 / 3600),)  # type: ignore[operator]
                 for time, each in zip(asked.times, asked.values[column], strict=True)
             )
-    return lambda asked: ((each,) for each in asked.numbers(column))
+    return lambda asked: zip(asked.numbers(column), strict=True)
 
 
 def _earlier(feature: ColumnFeature, asked: AskedCells) -> Iterator[float]:
@@ -176,14 +162,14 @@ def _earlier(feature: ColumnFeature, asked: AskedCells) -> Iterator[float]:
             yield NOT_A_NUMBER if stored is None else float(group.values[feature.column][stored])
 
 
-def _rolling(feature: RollingFeature, per: tuple[str, ...]) -> Fill:
+def _rolling(feature: RollingFeature, per: tuple[str, ...]) -> _Lines:
     over = feature.over // MICROSECOND
 
-    def fill(asked: AskedCells, block: "Block") -> None:
+    def lines(asked: AskedCells) -> Iterable[Sequence[float]]:
         import numpy as np
 
         values, group = asked.numbers(feature.column), asked.group(per)
-        together: dict[Key, list[int]] = {}
+        found, together = [NOT_A_NUMBER] * len(values), dict[Key, list[int]]()
         for row, key in enumerate(asked.keys(per)):
             together.setdefault(key, []).append(row)
         for key, rows in together.items():
@@ -196,9 +182,11 @@ def _rolling(feature: RollingFeature, per: tuple[str, ...]) -> Fill:
             times, seen = np.concatenate([times, at]), np.concatenate([before, [values[row] for row in rows]])
             order = np.lexsort((seen, times))
             start, end = window_edges(times[order], at, over)
-            block[rows, 0] = window_figures(seen[order], start, end, feature.take)
+            for row, figure in zip(rows, window_figures(seen[order], start, end, feature.take).tolist(), strict=True):
+                found[row] = figure
+        return zip(found, strict=True)
 
-    return fill
+    return lines
 
 
 def _of_time(feature: TimeFeature) -> _Lines:
@@ -226,26 +214,26 @@ def _circle(turns: float) -> tuple[float, float]:
     return (NOT_A_NUMBER, NOT_A_NUMBER) if math.isinf(angle) else (math.sin(angle), math.cos(angle))
 
 
-def _text(feature: TextFeature) -> Fill:
+def _text(feature: TextFeature) -> _Lines:
     by_word, (low, high) = feature.by == "word", feature.ngrams
 
-    def fill(asked: AskedCells, block: "Block") -> None:
-        block[:] = 0
-        for row, text in enumerate(asked.values[feature.text]):
-            if text is None:
-                continue
-            if not isinstance(text, str) or not text.isascii():  # of other letters two libraries' tables may differ
-                raise UnclearError
-            plain = text[:MAX_CHARACTERS].lower()
-            tokens: Sequence[str] = re.findall(r"\w+", plain, re.ASCII) if by_word else re.sub(r"(?a:\s+)", " ", plain)
-            between = " " if by_word else ""
-            counts = Counter(
-                bits_of_text(between.join(tokens[first : first + size])) % feature.hash
-                for size in range(low, high + 1)
-                for first in range(len(tokens) - size + 1)
-            )
-            length = math.sqrt(sum(count * count for count in counts.values()))
-            for place, count in counts.items():
-                block[row, place] = count / length
+    def line(text: object) -> Sequence[float]:
+        found = [0.0] * feature.hash
+        if text is None:
+            return found
+        if not isinstance(text, str) or not text.isascii():  # of other letters two libraries' tables may differ
+            raise UnclearError
+        plain = text[:MAX_CHARACTERS].lower()
+        tokens: Sequence[str] = re.findall(r"\w+", plain, re.ASCII) if by_word else re.sub(r"(?a:\s+)", " ", plain)
+        between = " " if by_word else ""
+        counts = Counter(
+            bits_of_text(between.join(tokens[first : first + size])) % feature.hash
+            for size in range(low, high + 1)
+            for first in range(len(tokens) - size + 1)
+        )
+        length = math.sqrt(sum(count * count for count in counts.values()))
+        for place, count in counts.items():
+            found[place] = count / length
+        return found
 
-    return fill
+    return lambda asked: map(line, asked.values[feature.text])
