@@ -22,7 +22,7 @@ from almanac.registry.as_trained import as_trained
 from almanac.registry.onnx_model import OnnxModel
 from almanac.registry.records import CHAMPION, ModelVersion
 from almanac.rollout.progress import after, fall_back
-from almanac.rollout.watch import fall_back_if_worse
+from almanac.rollout.watch import RolloutObserver, fall_back_if_worse
 from almanac.scoring.pause import stopped, why_stopped
 from almanac.serving.arms import Arms, Challenger
 from almanac.serving.compiled.plan import RowPlan
@@ -101,6 +101,7 @@ class ServedModel:
     ) -> None:
         self._home, self._registry, self._journal = home, registry, journal
         self._rollouts, self._monotonic, self._rollout_read_s = Rollouts(journal), monotonic, -math.inf
+        self._observer = RolloutObserver()
         self._cache = VersionCache(home.serving, name)
         self._clock = clock
         self.name = name
@@ -245,7 +246,9 @@ class ServedModel:
             return
         at = self._rollouts.newest(self.name)
         if at is not None and at.is_live and at.against == served.version:
-            fall_back_if_worse(self._home, served.model, self._rollouts, at, run=_run(now), now=now)
+            fall_back_if_worse(
+                self._home, served.model, self._rollouts, at, run=_run(now), now=now, observer=self._observer
+            )
 
     def _follow_scoring(self) -> None:
         """A person, or the monitor, has stopped scoring: nothing is answered until it is resumed."""
