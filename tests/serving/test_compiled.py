@@ -185,7 +185,7 @@ def history_of(model: Model, rows: list[dict[str, Any]]) -> History:
     return History(ModelRows(model, Home(home=Path("nowhere")), 0), frame, START - 9 * HOUR, START)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.data())
 def test_rows_read_without_frames_are_those_of_frames_whatever_is_declared(data: st.DataObject) -> None:
     features = data.draw(st.lists(FEATURES, min_size=1, max_size=6))
@@ -213,7 +213,7 @@ def test_rows_read_without_frames_are_those_of_frames_whatever_is_declared(data:
         )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.sampled_from([*COLUMNS]), ODD, st.booleans())
 def test_value_read_without_frames_is_that_of_frames_or_left_to_them(column: str, value: object, absent: bool) -> None:
     model, plan, history = _all_columns()

@@ -316,6 +316,7 @@ def _state(model: ServedModel) -> dict[str, object]:
         "model": model.name,
         "version": None if served is None else served.version,
         "ready": served is not None,
+        "quick": served is not None and served.plan is not None,
         "problems": list(model.problems.values()),
         "rollout": None
         if at is None
