@@ -71,7 +71,7 @@ class World:
             }
         )
         self.evidence, self.now, self.told = GOOD, AT, list[str]()
-        monkeypatch.setattr(watch, "read_evidence", lambda *_, **__: self.evidence)
+        monkeypatch.setattr(watch.VisitCounts, "count", lambda _: self.evidence)
 
     def start(self, version: str = "2") -> RolloutTransition:
         told: dict[str, Any] = {"reason": "gates", "run": RUN, "journal": self.journal, "now": self.now}

@@ -12,7 +12,7 @@ from almanac.data.table.delta_table import read_table
 from almanac.journal.journal import Journal
 from almanac.journal.records import RolloutState, RolloutTransition, RunRef
 from almanac.journal.rollouts import Rollouts
-from almanac.rollout.evidence import read_evidence
+from almanac.rollout.evidence import Visit, VisitCounts
 from almanac.serving import answer_log
 from tests.serving.world import DAY, NOW, Online, as_rows, next_hours
 
@@ -96,7 +96,7 @@ def test_feedback_counts_once_for_the_arm_that_answered_also_when_it_is_late(onl
         online.clock.now += DAY / 24
     online.service.ship()
     places = online.home.answers_of("weather"), online.home.outcomes_of("weather")
-    found = read_evidence(*places, at.visit, since=NOW, mirroring=False, p99_ms=None, metric="brier")
+    found = VisitCounts(Visit(*places, at.visit, since=NOW, mirroring=False, p99_ms=None, metric="brier")).count()
     theirs = [(1 - row["probability"]) ** 2 for row in said if row["arm"] == "challenger"]
     assert found.challenger.outcomes == len(theirs) > 5
     assert found.champion.outcomes == len(said) - len(theirs)
@@ -110,7 +110,12 @@ def test_feedback_about_answers_that_nobody_gave_counts_for_nobody(tmp_path: Pat
     online.ask(ROWS[0])
     online.service.ship()
     places = online.home.answers_of("weather"), online.home.outcomes_of("weather")
-    assert read_evidence(*places, "1.0", since=NOW, mirroring=False, p99_ms=None, metric="error").champion.outcomes == 0
+    assert (
+        VisitCounts(Visit(*places, "1.0", since=NOW, mirroring=False, p99_ms=None, metric="error"))
+        .count()
+        .champion.outcomes
+        == 0
+    )
 
 
 def test_feedback_is_described_for_programs(online: Online) -> None:

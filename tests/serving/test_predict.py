@@ -195,6 +195,11 @@ def test_predict_too_many_waiting_requests_are_told_when_to_come_again(online: O
     assert said.headers["retry-after"] == "1"
 
 
+def test_model_says_whether_small_requests_need_no_frame(online: Online) -> None:
+    headers = {"Authorization": f"Bearer {online.token}"}
+    assert online.client.get("/v1/models/weather", headers=headers).json()["quick"] is True
+
+
 def test_predict_new_champion_answers_after_it_was_warmed(online: Online) -> None:
     row = as_rows(next_hours())[0]
     online.versions.graphs["2"] = online.versions.graphs["1"]

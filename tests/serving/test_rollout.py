@@ -15,7 +15,7 @@ from almanac.journal.journal import Journal
 from almanac.journal.records import RolloutState, RolloutTransition, RunRef
 from almanac.journal.rollouts import Rollouts
 from almanac.rollout.assignment import is_challengers, unit_of
-from almanac.rollout.evidence import read_evidence
+from almanac.rollout.evidence import Visit, VisitCounts
 from almanac.serving import arms
 from almanac.serving.served_model import LEASE_S
 from tests.serving.world import DAY, NOW, Online, as_rows, next_hours
@@ -310,7 +310,7 @@ def test_evidence_counts_one_visit_of_one_step_and_each_answer_once(online: Onli
     def evidence(at: RolloutTransition) -> Any:
         online.service.ship()
         place = online.home.answers_of("weather"), online.home.outcomes_of("weather")
-        return read_evidence(*place, at.visit, since=NOW - DAY, mirroring=False, p99_ms=1e-9, metric=None)
+        return VisitCounts(Visit(*place, at.visit, since=NOW - DAY, mirroring=False, p99_ms=1e-9, metric=None)).count()
 
     first = move(online, share=0.5)
     by_arm = arms_of(online)
@@ -332,7 +332,7 @@ def test_units_that_two_versions_answered_in_one_step_are_counted(online: Online
     arms_of(online)  # as a server that divides units in another way
     online.service.ship()
     place = online.home.answers_of("weather"), online.home.outcomes_of("weather")
-    found = read_evidence(*place, at.visit, since=NOW - DAY, mirroring=False, p99_ms=None, metric=None)
+    found = VisitCounts(Visit(*place, at.visit, since=NOW - DAY, mirroring=False, p99_ms=None, metric=None)).count()
     assert found.units_in_both > 10
 
 
@@ -344,10 +344,14 @@ def test_log_of_an_older_release_takes_the_new_columns(tmp_path: Path) -> None:
     uri = online.home.answers_of("weather")
     old = read_table(uri).drop("unit", "visit", "failed", "agrees")
     old.write_delta(uri, mode="overwrite", delta_write_options={"schema_mode": "overwrite"})
-    found = read_evidence(uri, "nowhere", "1.0", since=NOW - DAY, mirroring=False, p99_ms=None, metric=None)
+    found = VisitCounts(
+        Visit(uri, "nowhere", "1.0", since=NOW - DAY, mirroring=False, p99_ms=None, metric=None)
+    ).count()
     assert found.challenger.rows == 0
     at = move(online, share=1.0)
     arms_of(online)
     online.service.ship()
-    found = read_evidence(uri, "nowhere", at.visit, since=NOW - DAY, mirroring=False, p99_ms=None, metric=None)
+    found = VisitCounts(
+        Visit(uri, "nowhere", at.visit, since=NOW - DAY, mirroring=False, p99_ms=None, metric=None)
+    ).count()
     assert found.challenger.rows == 60

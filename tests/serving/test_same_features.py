@@ -16,6 +16,7 @@ from almanac.config.own_code import read_code
 from almanac.data.table.dataset import DatasetTable
 from almanac.data.table.model_rows import ModelRows
 from almanac.features.features import build_features, feature_columns
+from almanac.serving.compiled.plan import RowPlan
 from almanac.serving.history import History, own_columns
 from almanac.serving.request_rows import RequestReader
 from tests.data.parts import publish_rows
@@ -72,16 +73,25 @@ def asked(home: Home, model: Model, rows: pl.DataFrame) -> pl.DataFrame:
     return History.read(home, model).frame_for(frame)
 
 
+def built_without_frames(home: Home, model: Model, rows: pl.DataFrame) -> bytes:
+    """The features of the same rows by the path of small requests."""
+    plan = RowPlan.of(model, RequestReader(model))
+    assert plan is not None
+    return plan.with_history(History.read(home, model)).read(as_rows(rows), now=NOW).matrix.values.tobytes()
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_features_asked_alone_are_those_of_the_batch(tmp_path: Path, kind: str) -> None:
     model, home = of(KINDS[kind]), Home(home=tmp_path)
     publish(home, model, ROWS[:-1])
     online = build_features(model, asked(home, model, ROWS[-1:]))
+    alone = None if kind == "own" else built_without_frames(home, model, ROWS[-1:])
 
     publish(home, model, ROWS[-1:], "two")
     batch = build_features(model, ModelRows.newest(home, model).read(columns=list(feature_columns(model))))
     assert online.names == batch.names
     assert online.values[-1].tobytes() == batch.values[-1].tobytes()
+    assert alone in (None, batch.values[-1].tobytes())
 
 
 @settings(max_examples=15)
@@ -97,9 +107,11 @@ def test_features_of_some_rows_are_those_of_the_batch_whatever_is_missing_before
     model, home = of(*kinds), Home(home=tmp_path_factory.mktemp("home"))
     publish(home, model, rows[:-new])
     online = build_features(model, asked(home, model, rows[-new:]))
+    alone = built_without_frames(home, model, rows[-new:])
 
     batch = build_features(model, rows.select(feature_columns(model)))
     assert online.values[-new:].tobytes() == batch.values[-new:].tobytes()
+    assert alone == batch.values[-new:].tobytes()
 
 
 def test_features_of_a_row_look_back_to_rows_of_its_key_alone(tmp_path: Path) -> None:

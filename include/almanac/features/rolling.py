@@ -53,11 +53,31 @@ def _groups(frame: "pl.DataFrame", per: Sequence[str]) -> list["NDArray[np.intp]
 
 
 def _figures(times: "NDArray[np.int64]", values: "Values", over: int, take: str) -> "Values":
-    """Of one group, sorted by time."""
+    """Of each row of one group, sorted by time."""
+    start, end = window_edges(times, times, over)
+    return window_figures(values, start, end, take)
+
+
+def window_edges(
+    times: "NDArray[np.int64]", at: "NDArray[np.int64]", over: int
+) -> "tuple[NDArray[np.intp], NDArray[np.intp]]":
+    """Where the windows `(at - over, at]` begin and end among sorted times, all in microseconds."""
     import numpy as np
 
-    start = np.searchsorted(times, times - over, side="right")
-    end = np.searchsorted(times, times, side="right")
+    return np.searchsorted(times, at - over, side="right"), np.searchsorted(times, at, side="right")
+
+
+def window_figures(values: "Values", start: "NDArray[np.intp]", end: "NDArray[np.intp]", take: str) -> "Values":
+    """The figure of each window `[start, end)` of one group's values, sorted by time, of one time by value.
+
+    Args:
+        values: NaN where unknown.
+        start: of m windows, none of them empty.
+        end: of the same.
+        take: which figure.
+    """
+    import numpy as np
+
     edges = np.column_stack([start, end]).ravel()
     known = np.isfinite(values)
 

@@ -69,7 +69,7 @@ def hash_values(frame: "pl.DataFrame") -> "Hashes":
     total = np.zeros(frame.height, dtype=np.uint64)
     for column in frame.columns:
         bits, known = _bits(frame[column])
-        total += np.where(known, _mixed(bits ^ np.uint64(_of_text(column))), np.uint64(0))
+        total += np.where(known, _mixed(bits ^ np.uint64(bits_of_text(column))), np.uint64(0))
     return _mixed(total)
 
 
@@ -78,7 +78,7 @@ def places(groups: "Hashes", *, level: int = 0) -> "NDArray[np.float64]":
     import numpy as np
 
     for _ in range(level):
-        groups = _mixed(groups ^ np.uint64(_of_text("level")))
+        groups = _mixed(groups ^ np.uint64(bits_of_text("level")))
     drawn: NDArray[np.float64] = (groups >> np.uint64(11)).astype(np.float64) / 2.0**53
     return drawn
 
@@ -110,13 +110,14 @@ def text_bits(values: "pl.Series") -> "pl.Series":
 
     texts = values.drop_nulls().unique()
     known = pl.DataFrame(
-        {"text": texts, "bits": pl.Series([_of_text(text) for text in texts], dtype=pl.UInt64)},
+        {"text": texts, "bits": pl.Series([bits_of_text(text) for text in texts], dtype=pl.UInt64)},
         schema={"text": pl.String, "bits": pl.UInt64},
     )
     return values.alias("text").to_frame().join(known, on="text", how="left", maintain_order="left")["bits"]
 
 
-def _of_text(text: str) -> int:
+def bits_of_text(text: str) -> int:
+    """64 bits of one text."""
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=_BYTES).digest(), "big")
 
 

@@ -90,7 +90,7 @@ class OnnxModel:
             )
         predictions: NDArray[np.float64] = (last if self.classes else last[:, -1]).astype(np.float64)
         # float32 sums of votes can exceed 1 by a rounding error
-        return predictions if self.is_number else np.clip(predictions, 0.0, 1.0)
+        return predictions if self.is_number else np.minimum(np.maximum(predictions, 0.0), 1.0)
 
     @property
     def width(self) -> int:

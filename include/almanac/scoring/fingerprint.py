@@ -6,6 +6,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+_FEW = 8  # rows, up to which plain whole numbers are faster than an array for each step
+_GOLDEN, _MASK = 0x9E3779B97F4A7C15, 0xFFFFFFFFFFFFFFFF
 _ROUNDS = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1))
 
 
@@ -21,11 +23,15 @@ def hash_features(values: "NDArray[np.float32]") -> "NDArray[np.int64]":
     import numpy as np
 
     clean = np.where(np.isnan(values), np.float32("nan"), values + np.float32(0))  # one NaN; -0 + 0 is 0
-    bits = np.ascontiguousarray(clean, dtype=np.float32).view(np.uint32).astype(np.uint64)
+    bits = np.ascontiguousarray(clean, dtype=np.float32).view(np.uint32)
+    if len(bits) <= _FEW:
+        few: NDArray[np.int64] = np.array([_hash_row(row) for row in bits.tolist()], dtype=np.uint64).view(np.int64)
+        return few
+    bits = bits.astype(np.uint64)
     state = np.full(len(values), bits.shape[1], dtype=np.uint64)
     shifted = np.empty_like(state)
     for column in range(bits.shape[1]):
-        state += np.uint64(0x9E3779B97F4A7C15)
+        state += np.uint64(_GOLDEN)
         state ^= bits[:, column]
         for shift, factor in _ROUNDS:  # in place: new arrays of this size cost more than the arithmetic
             np.right_shift(state, np.uint64(shift), out=shifted)
@@ -33,3 +39,13 @@ def hash_features(values: "NDArray[np.float32]") -> "NDArray[np.int64]":
             state *= np.uint64(factor)
     hashed: NDArray[np.int64] = state.view(np.int64)
     return hashed
+
+
+def _hash_row(bits: list[int]) -> int:
+    """The same of one row."""
+    state = len(bits)
+    for each in bits:
+        state = ((state + _GOLDEN) & _MASK) ^ each
+        for shift, factor in _ROUNDS:
+            state = ((state ^ (state >> shift)) * factor) & _MASK
+    return state

@@ -11,7 +11,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -105,13 +105,15 @@ class AnswerLog:
 
     def write(self, model: str, answers: "Sequence[LoggedAnswer | LoggedOutcome]", *, durable: bool) -> None:
         """Write answers; where the disk refuses, they are counted as lost, for the caller is waiting."""
-        lines = "".join(json.dumps(asdict(each), separators=(",", ":")) + "\n" for each in answers)
+        import msgspec
+
+        lines = b"".join(msgspec.json.encode(each) + b"\n" for each in answers)
         try:
             with self._writing:
                 segment = self._open.get(model)
                 if segment is None:
                     segment = self._open[model] = _Segment.create(private_folder(self._own / model))
-                segment.append(lines.encode(), durable=durable)
+                segment.append(lines, durable=durable)
         except OSError as error:
             self.lost += len(answers)
             _log.error("%s: %d answers are not in the log: %s; %d in all", model, len(answers), error, self.lost)

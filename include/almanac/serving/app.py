@@ -23,19 +23,20 @@ from almanac.serving.service import MOST_WAITING, REFRESH_S, WATCH_S, Service
 from almanac.serving.tokens import Token
 
 if TYPE_CHECKING:
-    from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.responses import Response
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 _log = logging.getLogger(__name__)
 _Read = Callable[[Model, bytes, int], AskedTable | str]
 _Say = Callable[[Model, AskedTable, Reply], dict[str, object]]
 
 
-def make_app(service: Service) -> "Starlette":
+def make_app(service: Service) -> "ASGIApp":
     """The application of a service."""
     with extra("serve", "the service"):
         from starlette.applications import Starlette
+        from starlette.requests import Request
         from starlette.routing import Route
 
     @asynccontextmanager
@@ -55,7 +56,7 @@ def make_app(service: Service) -> "Starlette":
             await asyncio.to_thread(service.ship)
 
     pages = _Pages(service)
-    return Starlette(
+    rest = Starlette(
         routes=[
             Route("/live", pages.live),
             Route("/ready", pages.ready),
@@ -75,8 +76,29 @@ def make_app(service: Service) -> "Starlette":
         lifespan=lifespan,
     )
 
+    async def app(scope: "Scope", receive: "Receive", send: "Send") -> None:
+        model = _asked_to_predict(scope)
+        if model is None:
+            await rest(scope, receive, send)
+            return
+        # what is asked most is found without the list of routes, which costs as much as the answer
+        scope["path_params"] = {"model": model}
+        response = await pages.predict(Request(scope, receive))
+        await response(scope, receive, send)
 
-def create() -> "Starlette":
+    return app
+
+
+def _asked_to_predict(scope: "Scope") -> str | None:
+    """The model of the path `/v1/models/{model}/predict`; None: something else is asked."""
+    if scope["type"] != "http" or scope["method"] != "POST" or scope.get("root_path"):
+        return None
+    head, _, end = scope["path"].rpartition("/")
+    before, _, model = head.rpartition("/")
+    return model or None if (before, end) == ("/v1/models", "predict") else None
+
+
+def create() -> "ASGIApp":
     """The application of this installation; what uvicorn's processes call."""
     home = Home()
     return make_app(Service(home, Registry.of(home)))
@@ -294,6 +316,7 @@ def _state(model: ServedModel) -> dict[str, object]:
         "model": model.name,
         "version": None if served is None else served.version,
         "ready": served is not None,
+        "quick": served is not None and served.plan is not None,
         "problems": list(model.problems.values()),
         "rollout": None
         if at is None

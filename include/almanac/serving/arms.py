@@ -17,7 +17,7 @@ from almanac.journal.records import RolloutTransition
 from almanac.registry.onnx_model import OnnxModel
 from almanac.rollout.assignment import is_challengers, unit_hash, unit_of
 from almanac.rollout.evidence import CHALLENGER_ARM, CHAMPION_ARM
-from almanac.scoring.answer import Answers, answer
+from almanac.scoring.answer import RowAnswers, answer_rows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -174,28 +174,18 @@ class Arms:
         return say(answers, self.version, CHAMPION_ARM, latency_us, failed)
 
 
-def say(answers: Answers, version: str, arm: str, latency_us: float, failed: str | None = None) -> list[RowAnswer]:
+def say(answers: RowAnswers, version: str, arm: str, latency_us: float, failed: str | None = None) -> list[RowAnswer]:
     """A version's word on each row; one on which it gives no number is one that it failed to answer."""
-    import polars as pl
-
-    said = pl.DataFrame(answers.columns).to_dicts()
     return [
-        RowAnswer(
-            said[row],
-            answers.missing[row],
-            version,
-            arm,
-            failed or (None if answers.answered[row] else arm),
-            latency_us,
-        )
-        for row in range(len(said))
+        RowAnswer(said, missing, version, arm, failed or (None if answered else arm), latency_us)
+        for said, missing, answered in zip(answers.rows, answers.missing, answers.answered.tolist(), strict=True)
     ]
 
 
-def timed(model: Model, graph: OnnxModel, matrix: FeatureMatrix) -> tuple[Answers, float]:
+def timed(model: Model, graph: OnnxModel, matrix: FeatureMatrix) -> tuple[RowAnswers, float]:
     """A graph's answers, and how many microseconds each took."""
     began = time.perf_counter()
-    answers = answer(model, graph, matrix)
+    answers = answer_rows(model, graph, matrix)
     return answers, (time.perf_counter() - began) / max(1, len(matrix.values)) * 1e6
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import Any, TypedDict
 from uuid import uuid4
 
 from almanac.config.schema import Model
@@ -15,9 +15,6 @@ from almanac.scoring.fingerprint import hash_features
 from almanac.serving.answer_log import AnswerLog, LoggedAnswer
 from almanac.serving.arms import Arms, RowAnswer, rows_of, say, timed
 
-if TYPE_CHECKING:
-    import polars as pl
-
 
 @dataclass(frozen=True, eq=False)
 class AskedRows:
@@ -26,7 +23,8 @@ class AskedRows:
     Attributes:
         model: that is asked.
         arms: who answers.
-        rows: [n] typed.
+        times: [n] of the rows.
+        keys: [n] the other key columns of each.
         sent: [n] as they were sent.
         callers: [n] who sent them.
         matrix: [n, k] their features.
@@ -37,7 +35,8 @@ class AskedRows:
 
     model: Model
     arms: Arms
-    rows: "pl.DataFrame"
+    times: Sequence[datetime]
+    keys: Sequence[Mapping[str, object]]
     sent: Sequence[Mapping[str, object]]
     callers: Sequence[str]
     matrix: FeatureMatrix
@@ -54,13 +53,13 @@ class AskedRows:
     def logged(self, answers: Sequence[RowAnswer]) -> list[LoggedAnswer]:
         """What the log keeps."""
         challenger, hashes = self.arms.challenger, hash_features(self.matrix.values)
+        asked_at = _written(self.asked_at)
         keep_inputs = self.model.serve is not None and self.model.serve.log_inputs
-        times, others = self.rows[self.model.dataset.time], _other_keys(self.model)
         return [
             LoggedAnswer(
                 id=uuid4().hex,
-                time=_written(times[position]),
-                key=json.dumps({name: self.rows[name][position] for name in others}, default=str),
+                time=_written(self.times[position]),
+                key=json.dumps(key, default=str) if (key := self.keys[position]) else "{}",
                 **_predicted(self.model, each.said),
                 missing=each.missing,
                 features_hash=int(hashes[position]),
@@ -69,7 +68,7 @@ class AskedRows:
                 dataset_version=self.dataset_version,
                 arm=each.arm,
                 caller=self.callers[position],
-                asked_at=_written(self.asked_at),
+                asked_at=asked_at,
                 latency_us=self.features_us + each.latency_us,
                 unit=None if challenger is None else challenger.hash_of(unit),
                 # rows without a unit are the champion's, whatever the share: they prove nothing
@@ -146,10 +145,6 @@ def _predicted(model: Model, said: dict[str, Any]) -> _Predicted:
         "label": None if label is None else str(label),
         "probabilities": json.dumps({name: said[column] for name, column in classes.items()}) if classes else None,
     }
-
-
-def _other_keys(model: Model) -> list[str]:
-    return [name for name in model.dataset.key if name != model.dataset.time]
 
 
 def _written(time: datetime) -> str:

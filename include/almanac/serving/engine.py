@@ -1,5 +1,6 @@
 """Answers requests with what is served now: read, check, features, graph, log."""
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -12,14 +13,17 @@ from almanac.errors import AlmanacError, TransientError
 from almanac.features.features import build_features
 from almanac.scoring.predictions import NO_VERSION
 from almanac.serving.answer_log import AnswerLog, LoggedAnswer
-from almanac.serving.arms import RowAnswer
+from almanac.serving.arms import Arms, RowAnswer
 from almanac.serving.asked_rows import AskedRows
+from almanac.serving.compiled.cells import UnclearError
+from almanac.serving.compiled.plan import ReadRows, RowPlan
 from almanac.serving.request_rows import RequestError, Row
 from almanac.serving.served_model import ServedModel, ServedVersion
 
 if TYPE_CHECKING:
     import polars as pl
 
+_log = logging.getLogger(__name__)
 MIXED = "mixed"  # a request of several units, which several versions have answered
 
 
@@ -81,44 +85,92 @@ class Engine:
             for number in good
         }
         for group in _groups(served, asked):
-            for number, reply in zip(group, self._answer(served, group, asked, requests, now), strict=True):
+            parts = [_Part(requests[number], asked[number]) for number in group]
+            for number, reply in zip(group, self._answer_frames(served, parts, now), strict=True):
                 replies[number] = reply
         return [reply for reply in replies if reply is not None]
 
-    def _answer(
-        self,
-        served: ServedVersion,
-        group: Sequence[int],
-        asked: "dict[int, pl.DataFrame]",
-        requests: Sequence[PredictionRequest],
-        now: datetime,
+    def answer_quickly(self, requests: Sequence[PredictionRequest]) -> list[Reply | AlmanacError | None]:
+        """Answer those that need no frame, and wait for nothing; None: `answer` must.
+
+        What it says is what `answer` would say.
+        """
+        served = self._model.served
+        if served is None or served.plan is None or (served.model.serve or Serving()).durable:
+            return [None for _ in requests]
+        arms = self._model.arms_of(served)
+        if arms.challenger is not None and not arms.challenger.mirrors:
+            return [None for _ in requests]  # a challenger may hang
+        now = self._clock()
+        return [self._answer_rows(served, served.plan, arms, request, now) for request in requests]
+
+    def _answer_rows(
+        self, served: ServedVersion, plan: RowPlan, arms: Arms, request: PredictionRequest, now: datetime
+    ) -> Reply | AlmanacError | None:
+        began = time.perf_counter()
+        try:
+            read = plan.read(request.rows, now=now)
+        except UnclearError:
+            return None
+        except Exception:  # noqa: BLE001 - a fault of ours; the general path answers all the same
+            _log.exception("%s: a request is answered by way of frames", self._model.name)
+            return None
+        try:
+            warnings = _warn_of_age(served, max(read.times))
+            return self._reply(served, arms, [request], read, warnings, now, began)[0]
+        except AlmanacError as error:
+            return error
+
+    def _answer_frames(
+        self, served: ServedVersion, parts: "Sequence[_Part]", now: datetime
     ) -> list[Reply | AlmanacError]:
         """Answer requests that share no key, in one pass through features and graph."""
         import polars as pl
 
-        began = time.perf_counter()
-        arms = self._model.arms_of(served)
-        sent = [row for number in group for row in requests[number].rows]
-        callers = [requests[number].caller for number in group for _ in requests[number].rows]
+        began, dataset = time.perf_counter(), served.model.dataset
         try:
-            rows = pl.concat([asked[number] for number in group])
-            warnings = _warn_of_age(served, rows)
-            matrix = build_features(served.model, served.frame_for(rows))
-            newest = matrix.taken(slice(-rows.height, None))
-            version = NO_VERSION if served.history is None else served.history.rows.version
-            features_us = (time.perf_counter() - began) / rows.height * 1e6
-            those = AskedRows(served.model, arms, rows, sent, callers, newest, now, version, features_us)
-            answers = arms.answer(newest, those.units)
+            rows = pl.concat([part.rows for part in parts])
+            warnings = _warn_of_age(served, rows[dataset.time].sort()[-1])
+            matrix = build_features(served.model, served.frame_for(rows)).taken(slice(-rows.height, None))
+            keys = [name for name in dataset.key if name != dataset.time]
+            named = rows.select(keys).to_dicts() if keys else [{}] * rows.height
+            read = ReadRows(rows[dataset.time].to_list(), named, matrix)
+            arms, requests = self._model.arms_of(served), [part.request for part in parts]
+            return [*self._reply(served, arms, requests, read, warnings, now, began)]
         except AlmanacError as error:
-            return [error for _ in group]
+            return [error for _ in parts]
+
+    def _reply(
+        self,
+        served: ServedVersion,
+        arms: Arms,
+        requests: Sequence[PredictionRequest],
+        read: ReadRows,
+        warnings: tuple[str, ...],
+        now: datetime,
+        began: float,
+    ) -> list[Reply]:
+        """Let the arms answer, and log it; one pass for all rows.
+
+        Raises:
+            AlmanacError: nobody can answer.
+        """
+        sent = [row for request in requests for row in request.rows]
+        callers = [request.caller for request in requests for _ in request.rows]
+        version = NO_VERSION if served.history is None else served.history.rows.version
+        features_us = (time.perf_counter() - began) / len(sent) * 1e6
+        those = AskedRows(
+            served.model, arms, read.times, read.keys, sent, callers, read.matrix, now, version, features_us
+        )
+        answers = arms.answer(read.matrix, those.units)
         logged = those.logged(answers)
         self._log.write(self._model.name, logged, durable=(served.model.serve or Serving()).durable)
         if not those.mirror(logged, self._log):
             self._model.unmirrored += 1
-        replies: list[Reply | AlmanacError] = []
+        replies: list[Reply] = []
         first = 0
-        for number in group:
-            end = first + len(requests[number].rows)
+        for request in requests:
+            end = first + len(request.rows)
             bodies = [
                 _as_sent(log, each, warnings, named=arms.challenger is not None)
                 for log, each in zip(logged[first:end], answers[first:end], strict=True)
@@ -126,13 +178,19 @@ class Engine:
             by = {(each.version, each.arm) for each in answers[first:end]}
             answered_by, arm = by.pop() if len(by) == 1 else (None, MIXED)
             counts = Counter(each.arm for each in answers[first:end])
-            replies.append(Reply(answered_by, arm, _history(served), bodies, dict(counts)))
+            replies.append(Reply(answered_by, arm, served.dataset_state, bodies, dict(counts)))
             first = end
         return replies
 
 
-def _warn_of_age(served: ServedVersion, rows: "pl.DataFrame") -> tuple[str, ...]:
-    """A warning where the dataset is older than it may be for these rows.
+@dataclass(frozen=True, eq=False)
+class _Part:
+    request: PredictionRequest
+    rows: "pl.DataFrame"
+
+
+def _warn_of_age(served: ServedVersion, latest: datetime) -> tuple[str, ...]:
+    """A warning where the dataset is older than it may be for rows of which this is the latest time.
 
     Raises:
         StaleError: it is, and the YAML says to refuse.
@@ -140,7 +198,6 @@ def _warn_of_age(served: ServedVersion, rows: "pl.DataFrame") -> tuple[str, ...]
     serve, history = served.model.serve, served.history
     if serve is None or serve.max_staleness is None or history is None:
         return ()
-    latest = rows[served.model.dataset.time].sort()[-1]
     if history.newest is not None and latest - history.newest <= serve.max_staleness:
         return ()
     have = "no row" if history.newest is None else f"rows until {history.newest:%Y-%m-%d %H:%M} UTC"
@@ -163,14 +220,6 @@ def _as_sent(logged: LoggedAnswer, answer: RowAnswer, warnings: tuple[str, ...],
     if warnings:
         body["warnings"] = list(warnings)
     return body
-
-
-def _history(served: ServedVersion) -> dict[str, object] | None:
-    """The state of the dataset that features looked back into."""
-    if served.history is None:
-        return None
-    newest = served.history.newest
-    return {"dataset_version": served.history.rows.version, "until": newest.isoformat() if newest else None}
 
 
 def _ends(requests: Sequence[PredictionRequest]) -> list[int]:

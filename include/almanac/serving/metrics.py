@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from almanac.extras import extra
 from almanac.serving.answer_log import AnswerLog
@@ -31,6 +31,7 @@ class Metrics:
             from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
         self._registry = CollectorRegistry()
+        self._known: dict[tuple[Any, ...], Any] = {}
         self._folder = os.environ.get(FOLDER_VARIABLE)
         if self._folder:
             _forget_dead(Path(self._folder))
@@ -98,10 +99,17 @@ class Metrics:
 
     def count(self, model: str, status: int, *, rows: Mapping[str, int], seconds: float) -> None:
         """Count one request, and its rows by the arm that answered."""
-        self._requests.labels(model, str(status)).inc()
+        self._one(self._requests, model, str(status)).inc()
         for arm, count in rows.items():
-            self._rows.labels(model, arm).inc(count)
-        self._seconds.labels(model).observe(seconds)
+            self._one(self._rows, model, arm).inc(count)
+        self._one(self._seconds, model).observe(seconds)
+
+    def _one(self, metric: Any, *labels: str) -> Any:
+        """The metric of some labels; to find it again each time costs more than to count."""
+        found = self._known.get((metric, *labels))
+        if found is None:
+            found = self._known[(metric, *labels)] = metric.labels(*labels)
+        return found
 
     def observe(self, models: Mapping[str, ServedModel], log: AnswerLog) -> None:
         """Write down the state of this process; every second, because another process may be asked for it."""

@@ -62,13 +62,13 @@ class RequestReader:
         self._given = tuple(name for name in self.columns if name in declared)
         # JSON's numbers are written in one way only, whatever the files of the port do
         plain = {name: declared[name].model_copy(update={"decimal": None, "thousands": None}) for name in self._given}
-        self._dataset = model.dataset.model_copy(update={"columns": plain})
-        self._rules = [
+        self.dataset = model.dataset.model_copy(update={"columns": plain})
+        self.rules = [
             rule
-            for rule in compile_rules(self._dataset)
+            for rule in compile_rules(self.dataset)
             if rule.column in plain and rule.kind in _OF_ONE_ROW and rule.action != "warn"
         ]
-        self._known = {*declared, *model.dataset.ignored_columns}
+        self.known = {*declared, *model.dataset.ignored_columns}
         self._key = list(dict.fromkeys((model.dataset.time, *model.dataset.key)))
         self._model = model
 
@@ -92,16 +92,16 @@ class RequestReader:
         texts = {name: [_as_text(row.get(name)) for row in rows] for name in self._given}
         cells = pl.DataFrame(texts, schema=dict.fromkeys(self._given, pl.String)).with_row_index(ROW)
         try:
-            typed = parse_cells(cells, self._dataset, ".", self._model.name)
+            typed = parse_cells(cells, self.dataset, ".", self._model.name)
         except DataError as error:  # not one of the times has an offset: ingest refuses such a file whole
             wrong = [Problem(0, self._model.dataset.time, "times without an offset", str(error))]
             return pl.DataFrame(), [list(wrong) for _ in requests]
-        broken = broken_rules(mark_rows(typed, self._rules, newest=None, before=None), self._rules, now=now)
+        broken = broken_rules(mark_rows(typed, self.rules, newest=None, before=None), self.rules, now=now)
         problems: list[list[Problem]] = [
             [problem for number, row in enumerate(request) for problem in self._unknown(number, row)]
             for request in requests
         ]
-        for rule in self._rules:
+        for rule in self.rules:
             for row in broken[rule.name].arg_true().to_list() if broken[rule.name].any() else ():
                 got = shorten(repr(rows[row].get(rule.column)), _MAX_GOT)
                 problems[of[row]].append(Problem(row - first[of[row]], rule.column, got, rule.says))
@@ -125,8 +125,8 @@ class RequestReader:
 
     def _unknown(self, number: int, row: Row) -> list[Problem]:
         problems = []
-        for name in row.keys() - self._known:
-            near = get_close_matches(name, self._known, n=1)
+        for name in row.keys() - self.known:
+            near = get_close_matches(name, self.known, n=1)
             expected = f"a column of the dataset{f': did you mean {near[0]!r}?' if near else ''}"
             problems.append(Problem(number, shorten(name, _MAX_GOT), "an unknown column", expected))
         return problems

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from almanac.config.files.loader import find_model
@@ -21,9 +22,10 @@ from almanac.registry.as_trained import as_trained
 from almanac.registry.onnx_model import OnnxModel
 from almanac.registry.records import CHAMPION, ModelVersion
 from almanac.rollout.progress import after, fall_back
-from almanac.rollout.watch import fall_back_if_worse
+from almanac.rollout.watch import RolloutObserver, fall_back_if_worse
 from almanac.scoring.pause import stopped, why_stopped
 from almanac.serving.arms import Arms, Challenger
+from almanac.serving.compiled.plan import RowPlan
 from almanac.serving.history import History, looks_at_others
 from almanac.serving.request_rows import RequestReader
 from almanac.serving.version_cache import CachedVersion, VersionCache
@@ -61,6 +63,15 @@ class ServedVersion:
     reader: RequestReader
     history: History | None
     challenger: Challenger | None = None
+    plan: RowPlan | None = None  # how small requests are answered without a frame; None: they are not
+
+    @cached_property
+    def dataset_state(self) -> dict[str, object] | None:
+        """The state of the dataset that features look back into, for callers; None: they do not."""
+        if self.history is None:
+            return None
+        newest = self.history.newest
+        return {"dataset_version": self.history.rows.version, "until": newest.isoformat() if newest else None}
 
     def frame_for(self, asked: "pl.DataFrame") -> "pl.DataFrame":
         """A request's rows behind those that their features look back to; see `History.frame_for`."""
@@ -90,6 +101,7 @@ class ServedModel:
     ) -> None:
         self._home, self._registry, self._journal = home, registry, journal
         self._rollouts, self._monotonic, self._rollout_read_s = Rollouts(journal), monotonic, -math.inf
+        self._observer = RolloutObserver()
         self._cache = VersionCache(home.serving, name)
         self._clock = clock
         self.name = name
@@ -151,7 +163,10 @@ class ServedModel:
         model = as_trained(model, OnnxModel(content))
         graph = _load(model, f"{self.name}@{number}", content)
         history = History.read(self._home, model) if looks_at_others(model) else None
-        self.served = ServedVersion(model, number, graph, RequestReader(model), history)
+        reader = RequestReader(model)
+        plan = RowPlan.of(model, reader)
+        plan = None if plan is None else plan.with_history(history)
+        self.served = ServedVersion(model, number, graph, reader, history, plan=plan)
         _log.info("%s: version %s answers", self.name, number)
 
     def _follow_dataset(self) -> None:
@@ -161,7 +176,8 @@ class ServedModel:
         newest = History.version_of(self._home, served.model)
         if newest != (served.history.rows.version, dict(served.history.rows.joined)):
             fresh = History.read(self._home, served.model)
-            self.served = replace(served, history=fresh)
+            plan = None if served.plan is None else served.plan.with_history(fresh)
+            self.served = replace(served, history=fresh, plan=plan)
 
     def arms_of(self, served: ServedVersion) -> Arms:
         """Who may answer now: a challenger only while the journal says so, or has said so a moment ago."""
@@ -230,7 +246,9 @@ class ServedModel:
             return
         at = self._rollouts.newest(self.name)
         if at is not None and at.is_live and at.against == served.version:
-            fall_back_if_worse(self._home, served.model, self._rollouts, at, run=_run(now), now=now)
+            fall_back_if_worse(
+                self._home, served.model, self._rollouts, at, run=_run(now), now=now, observer=self._observer
+            )
 
     def _follow_scoring(self) -> None:
         """A person, or the monitor, has stopped scoring: nothing is answered until it is resumed."""

@@ -70,7 +70,13 @@ class Service:
         # One thread computes: two would share one interpreter.
         self.executor = ThreadPoolExecutor(1, thread_name_prefix="answers")
         self.batchers = {
-            name: Batcher(engine.answer, self.executor, most_rows=MOST_ROWS_TOGETHER, most_waiting=MOST_WAITING)
+            name: Batcher(
+                engine.answer_quickly,
+                engine.answer,
+                self.executor,
+                most_rows=MOST_ROWS_TOGETHER,
+                most_waiting=MOST_WAITING,
+            )
             for name, engine in self.engines.items()
         }
 

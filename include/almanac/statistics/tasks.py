@@ -67,6 +67,10 @@ class Task(ABC):
         """The columns of the predictions' table; null where a prediction is NaN."""
 
     @abstractmethod
+    def rows(self, predictions: "Predictions", threshold: float) -> list[dict[str, Any]]:
+        """The same, row by row: what `columns` says, for few rows, where frames cost more than the figures."""
+
+    @abstractmethod
     def differ(
         self,
         ours: "Predictions",
@@ -108,6 +112,14 @@ class YesNo(Task):
         probability = pl.Series(self.label.kind.prediction_column, predictions).fill_nan(None)
         return [probability, (probability >= threshold).cast(pl.Int8).alias("label")]
 
+    def rows(self, predictions: "Predictions", threshold: float) -> list[dict[str, Any]]:
+        """`probability` and `label`."""
+        name = self.label.kind.prediction_column
+        return [
+            {name: None, "label": None} if each is None else {name: each, "label": int(each >= threshold)}
+            for each in _known(predictions)
+        ]
+
     def differ(
         self,
         ours: "Predictions",
@@ -132,6 +144,10 @@ class Number(Task):
         import polars as pl
 
         return [pl.Series(self.label.kind.prediction_column, predictions).fill_nan(None)]
+
+    def rows(self, predictions: "Predictions", threshold: float) -> list[dict[str, Any]]:
+        """`prediction`."""
+        return [{self.label.kind.prediction_column: each} for each in _known(predictions)]
 
     def differ(
         self,
@@ -232,6 +248,19 @@ class Classes(Task):
         top = pl.Series(self.label.kind.prediction_column, self.watched(predictions)).fill_nan(None)
         return [label, top, *each]
 
+    def rows(self, predictions: "Predictions", threshold: float) -> list[dict[str, Any]]:
+        """`label`, `probability` (of it), and the probability of each class."""
+        import numpy as np
+
+        top, places = self.label.kind.prediction_column, self.label.probability_columns.values()
+        found: list[dict[str, Any]] = []
+        for each in predictions:
+            known = not np.isnan(each).any()
+            label, highest = (self.names[int(each.argmax())], max(float(each.max()), 0.0)) if known else (None, None)
+            parts = each.tolist() if known else [None] * len(each)
+            found.append({"label": label, top: highest, **dict(zip(places, parts, strict=True))})
+        return found
+
     def differ(
         self,
         ours: "Predictions",
@@ -244,6 +273,10 @@ class Classes(Task):
         check_probabilities(ours, theirs)
         differs: NDArray[np.bool_] = ours.argmax(axis=1) != theirs.argmax(axis=1)
         return differs
+
+
+def _known(predictions: "Predictions") -> list[float | None]:
+    return [each if each == each else None for each in predictions.tolist()]  # NaN is not itself
 
 
 _TASKS: Mapping[str, type[Task]] = {"yes_no": YesNo, "number": Number, "classes": Classes}
