@@ -67,18 +67,21 @@ def _sqlite_without_fsync() -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def _suites_built_once() -> Iterator[None]:
     """Let ingests of the same rules at the same time share Great Expectations' suite, whose making outlasts its use."""
+    from almanac.data.ingest.ingest import ingest_batches
     from almanac.validation.expectations import Suite
 
-    @lru_cache(maxsize=32)
+    @lru_cache(maxsize=128)
     def made(thread: int, name: str, rules: "tuple[Rule, ...]", now: datetime) -> "Suite":
         return Suite(name, rules, now=now)
 
     def suite(name: str, rules: "Sequence[Rule]", *, now: datetime) -> "Suite":
         return made(get_ident(), name, tuple(rules), now)
 
+    defaults = ingest_batches.__kwdefaults__
+    assert defaults["make_suite"] is Suite, "ingest_batches makes its suites otherwise: each test builds them anew"
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("ingest.ingest", "quarantine.readmission"):
-            patch.setattr(f"almanac.data.{module}.Suite", suite)
+        patch.setitem(defaults, "make_suite", suite)
+        patch.setattr("almanac.data.quarantine.readmission.Suite", suite)
         yield
 
 
