@@ -23,8 +23,9 @@ from tests.waiting import wait
 # The guard with seconds instead of half minutes.
 _IMPATIENT = """
 import sys
-from almanac.services.watch import guard, pulse
+from almanac.services.watch import guard, pulse, signs
 guard.POLL_S = 0.2
+signs.answers.__defaults__ = (0.5,)
 guard.Limits = lambda: pulse.Limits(idle_s=2.0, busy_s=3600.0, start_s=3600.0)
 guard.main(sys.argv[1:])
 """
@@ -102,6 +103,7 @@ def test_sign_of_server_is_another_one_at_each_answer():
 
 def test_sign_of_worker_broker_that_is_away_is_unknown(monkeypatch):
     monkeypatch.setattr(signs, "ANSWER_S", 0.5)
+    monkeypatch.setattr("redis.retry.sleep", lambda _: None)
     url = f"redis://127.0.0.1:{any_free_port()}/0"
 
     assert sign_of("worker", ["airflow", "celery", "worker"], {"AIRFLOW__CELERY__BROKER_URL": url})() is None
