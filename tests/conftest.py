@@ -41,7 +41,8 @@ os.environ.update(
 )
 
 # No test depends on the machine's pace; the time of a whole test is limited by pytest's faulthandler.
-settings.register_profile("almanac", deadline=None)
+settings.register_profile("almanac", deadline=None, max_examples=30)
+settings.register_profile("thorough", deadline=None)  # `make test-all`; what asks for a number of its own has it always
 settings.load_profile("almanac")
 
 # Places on real S3 and Azure Blob servers, for every directory.
@@ -90,6 +91,22 @@ def _mlflow_tables() -> Iterator[None]:
     from tests.mlflow_tables import tables_made_once
 
     with tables_made_once(Path(_HOME, "mlflow-tables.db")):
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _journal_tables() -> Iterator[None]:
+    from tests.journal_tables import journals_begun_once
+
+    with journals_begun_once(Path(_HOME, "journal-tables.db")):
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _timed_briefly() -> Iterator[None]:
+    """Time a model's batches for a moment: a judgement would take two seconds for what these tests do not look at."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("almanac.training.export.speed._BUDGET_S", 0.01)
         yield
 
 

@@ -103,7 +103,6 @@ def test_sign_of_server_is_another_one_at_each_answer():
 
 def test_sign_of_worker_broker_that_is_away_is_unknown(monkeypatch):
     monkeypatch.setattr(signs, "ANSWER_S", 0.5)
-    monkeypatch.setattr("redis.retry.sleep", lambda _: None)
     url = f"redis://127.0.0.1:{any_free_port()}/0"
 
     assert sign_of("worker", ["airflow", "celery", "worker"], {"AIRFLOW__CELERY__BROKER_URL": url})() is None
