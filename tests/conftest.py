@@ -120,6 +120,8 @@ def _parsed_for_no_dag() -> Iterator[None]:
 
 # What a fixture of theirs starts or trains is shared by the whole folder: two processes would do it twice.
 _ON_ONE_CORE = ("e2e", "production", "backup", "release", "contracts", "docs")
+# It uses the installation of another folder, which takes ten seconds to make.
+_BESIDE = {"tests/cli/backups/test_backup.py": "backup"}
 # Files of these folders come before the small ones, with which the cores end at the same time.
 _LONG = (*_ON_ONE_CORE, "training", "upgrade", "packaging", "data", "security", "services")
 
@@ -127,7 +129,7 @@ _LONG = (*_ON_ONE_CORE, "training", "upgrade", "packaging", "data", "security", 
 def _group(file: str) -> str:
     """What goes to one process: a file, or one of those folders."""
     folder = file.split("/")[1]
-    return folder if folder in _ON_ONE_CORE else file
+    return folder if folder in _ON_ONE_CORE else _BESIDE.get(file, file)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -57,7 +57,7 @@ SCENES = (
     Scene(
         PAGE,
         "A published forecast is wrong",
-        "new",
+        "forecast published",
         (
             Step(
                 './almanac forecast rollback sales <version> --reason "..."',
@@ -65,20 +65,18 @@ SCENES = (
                 after="forecasts:the_first_version_is_published",
             ),
         ),
-        before="forecasts:two_versions_were_published",
         binds={"<version>": "{first}"},
     ),
     Scene(
         PAGE,
         "The report",
-        "new",
+        "forecast published",
         (Step("./almanac forecast switches sales --since 2024-03-01 --from theta", (r"\d+ switches",)),),
-        before="forecasts:two_versions_were_published",
     ),
     Scene(
         PAGE,
         "Adjustments",
-        "new",
+        "forecast published",
         (
             Step("./almanac forecast adjustments sales", (r"{adjustment}  ",)),
             Step(
@@ -92,7 +90,7 @@ SCENES = (
     Scene(
         PAGE,
         "Versions",
-        "new",
+        "forecast published",
         (
             Step(
                 "./almanac forecast show sales --version 2024-11-25-95fda4e6",
@@ -100,6 +98,5 @@ SCENES = (
                 binds={"2024-11-25-95fda4e6": "{second}"},
             ),
         ),
-        before="forecasts:two_versions_were_published",
     ),
 )
