@@ -13,6 +13,8 @@ export UV_COMPILE_BYTECODE := 1
 unexport PYTHONDONTWRITEBYTECODE
 # On all cores; what one folder's fixtures share stays in one process (tests/conftest.py).
 ON_ALL_CORES := -n $(shell nproc) --no-loadscope-reorder --durations=10
+# Databases wait for a disk at each commit: where shared memory has eight gigabytes left, the files of tests lie there.
+IN_MEMORY := $(shell [ "$$(df --output=avail -k /dev/shm 2>/dev/null | tail -1)" -gt 8388608 ] 2>/dev/null && echo TMPDIR=/dev/shm)
 # A test with dozens of deaths in it may take more than an hour.
 PATIENTLY := -o faulthandler_timeout=9000
 # Of pyproject.toml; tasks in pods have a lock of their own.
@@ -49,7 +51,7 @@ servers: $(DEVELOPMENT)
 	@$(BIN)/python -m tests.servers.azure
 
 test: $(DEVELOPMENT) servers  ## Run all the tests
-	@$(BIN)/pytest $(ON_ALL_CORES)
+	@$(IN_MEMORY) $(BIN)/pytest $(ON_ALL_CORES) -o tmp_path_retention_policy=failed
 
 test-faults: $(DEVELOPMENT) servers  ## Kill real processes, fill and take away disks: nothing may be lost or doubled
 	@$(BIN)/pytest $(PATIENTLY) -m "" tests/faults
@@ -58,7 +60,7 @@ test-containers: $(DEVELOPMENT)  ## Start docker-compose.yaml in containers and 
 	@$(BIN)/pytest $(PATIENTLY) -m "" -rs tests/containers
 
 test-all: $(DEVELOPMENT) servers  ## Run all the tests, the slow ones too (a known answer that takes a minute alone)
-	@$(BIN)/pytest $(ON_ALL_CORES) $(PATIENTLY) -m '' --ignore tests/faults --ignore tests/containers
+	@$(BIN)/pytest $(ON_ALL_CORES) $(PATIENTLY) -m '' --hypothesis-profile=thorough --ignore tests/faults --ignore tests/containers
 	@$(MAKE) --no-print-directory test-faults
 	@$(MAKE) --no-print-directory test-containers
 	@$(MAKE) --no-print-directory test-mutants

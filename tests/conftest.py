@@ -41,7 +41,8 @@ os.environ.update(
 )
 
 # No test depends on the machine's pace; the time of a whole test is limited by pytest's faulthandler.
-settings.register_profile("almanac", deadline=None)
+settings.register_profile("almanac", deadline=None, max_examples=30)
+settings.register_profile("thorough", deadline=None)  # `make test-all`; what asks for a number of its own has it always
 settings.load_profile("almanac")
 
 # Places on real S3 and Azure Blob servers, for every directory.
@@ -67,18 +68,21 @@ def _sqlite_without_fsync() -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def _suites_built_once() -> Iterator[None]:
     """Let ingests of the same rules at the same time share Great Expectations' suite, whose making outlasts its use."""
+    from almanac.data.ingest.ingest import ingest_batches
     from almanac.validation.expectations import Suite
 
-    @lru_cache(maxsize=32)
+    @lru_cache(maxsize=128)
     def made(thread: int, name: str, rules: "tuple[Rule, ...]", now: datetime) -> "Suite":
         return Suite(name, rules, now=now)
 
     def suite(name: str, rules: "Sequence[Rule]", *, now: datetime) -> "Suite":
         return made(get_ident(), name, tuple(rules), now)
 
+    defaults = ingest_batches.__kwdefaults__
+    assert defaults["make_suite"] is Suite, "ingest_batches makes its suites otherwise: each test builds them anew"
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("ingest.ingest", "quarantine.readmission"):
-            patch.setattr(f"almanac.data.{module}.Suite", suite)
+        patch.setitem(defaults, "make_suite", suite)
+        patch.setattr("almanac.data.quarantine.readmission.Suite", suite)
         yield
 
 
@@ -87,6 +91,22 @@ def _mlflow_tables() -> Iterator[None]:
     from tests.mlflow_tables import tables_made_once
 
     with tables_made_once(Path(_HOME, "mlflow-tables.db")):
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _journal_tables() -> Iterator[None]:
+    from tests.journal_tables import journals_begun_once
+
+    with journals_begun_once(Path(_HOME, "journal-tables.db")):
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _timed_briefly() -> Iterator[None]:
+    """Time a model's batches for a moment: a judgement would take two seconds for what these tests do not look at."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("almanac.training.export.speed._BUDGET_S", 0.01)
         yield
 
 
@@ -100,6 +120,8 @@ def _parsed_for_no_dag() -> Iterator[None]:
 
 # What a fixture of theirs starts or trains is shared by the whole folder: two processes would do it twice.
 _ON_ONE_CORE = ("e2e", "production", "backup", "release", "contracts", "docs")
+# It uses the installation of another folder, which takes ten seconds to make.
+_BESIDE = {"tests/cli/backups/test_backup.py": "backup"}
 # Files of these folders come before the small ones, with which the cores end at the same time.
 _LONG = (*_ON_ONE_CORE, "training", "upgrade", "packaging", "data", "security", "services")
 
@@ -107,7 +129,7 @@ _LONG = (*_ON_ONE_CORE, "training", "upgrade", "packaging", "data", "security", 
 def _group(file: str) -> str:
     """What goes to one process: a file, or one of those folders."""
     folder = file.split("/")[1]
-    return folder if folder in _ON_ONE_CORE else file
+    return folder if folder in _ON_ONE_CORE else _BESIDE.get(file, file)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

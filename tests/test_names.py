@@ -3,6 +3,7 @@
 import ast
 import re
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -108,11 +109,13 @@ def twice(trees: dict[str, ast.Module]) -> dict[str, list[str]]:
     return {name: paths for name, paths in where.items() if len(paths) > 1}
 
 
-TREES = {str(path.relative_to(REPOSITORY)): ast.parse(path.read_text("utf-8")) for path in modules()}
+@cache  # parsed by who tests it, and not wherever it is collected
+def trees() -> dict[str, ast.Module]:
+    return {str(path.relative_to(REPOSITORY)): ast.parse(path.read_text("utf-8")) for path in modules()}
 
 
 def test_class_names_mean_one_thing() -> None:
-    assert twice(TREES) == {}
+    assert twice(trees()) == {}
 
 
 def test_class_names_of_two_modules_are_found() -> None:
@@ -124,7 +127,7 @@ def test_class_names_of_two_modules_are_found() -> None:
 def test_names_are_words_of_the_field() -> None:
     found = {
         f"{path}: {name}: say {' or '.join(sorted(FORBIDDEN[word] for word in wrong))}"
-        for path, tree in TREES.items()
+        for path, tree in trees().items()
         for name in names_in(tree)
         if (wrong := refused(name))
     }
@@ -132,7 +135,7 @@ def test_names_are_words_of_the_field() -> None:
 
 
 def test_modules_are_named_by_words_of_the_field() -> None:
-    assert {path for path in TREES if refused(Path(path).stem)} == set()
+    assert {path for path in trees() if refused(Path(path).stem)} == set()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import multiprocessing
 import time
 from collections import Counter
 from collections.abc import Callable
-from multiprocessing.connection import wait
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -23,7 +22,7 @@ from almanac.journal.records import Arrival, BatchRecord, BatchState
 from tests.data.installation import START, KilledError, Site, tiny_csv, tiny_dataset
 
 STEPS = ("claimed", "validated", "quarantined", "committed", "journaled")
-_HUNG_S = 600  # each racer imports for 10 s of its own; beside the tests of eight others that has taken minutes
+_HUNG_S = 600  # the other process imports for 10 s; beside the tests of eight others that has taken minutes
 GOOD_AND_BAD = [*((hour, 1.5, "a") for hour in range(6)), (6, 99, "a"), (7, "x", "b")]
 
 
@@ -157,8 +156,7 @@ def test_ingest_commit_of_another_batch_meanwhile_is_checked_against(site: Site)
     assert site.quarantined()["rules"].to_list() == [["key.conflict_with_dataset"], ["x.range"], ["x.type"]]
 
 
-def _ingest_at_once(root: str, mark: str) -> None:
-    faulthandler.dump_traceback_later(_HUNG_S - 30)  # one that hangs says where
+def _ingest_at_once(root: str, mark: str, other_lives: Callable[[], bool] = lambda: True) -> None:
     site = Site(Path(root), find_model(MODELS_FOLDER, "weather").model_copy(update={"dataset": tiny_dataset()}))
 
     def meet(step: str, batch_id: str) -> None:
@@ -166,25 +164,29 @@ def _ingest_at_once(root: str, mark: str) -> None:
         if step == "validated":
             Path(root, f"{mark}.validated").touch()
             while len(list(Path(root).glob("*.validated"))) < 2:
+                assert other_lives(), "the other process ended before it had validated"
                 time.sleep(0.01)
 
     site.ingest(on_step=meet)
 
 
+def _race(root: str) -> None:
+    """The other process; one that hangs says where."""
+    faulthandler.dump_traceback_later(_HUNG_S - 30)
+    _ingest_at_once(root, "other")
+
+
 def test_ingest_twice_at_once_commits_once(site: Site) -> None:
     site.land("a.csv", tiny_csv(GOOD_AND_BAD))
-    spawn = multiprocessing.get_context("spawn")
-    racers = [spawn.Process(target=_ingest_at_once, args=(str(site.home.home), mark)) for mark in ("one", "two")]
-    for racer in racers:
-        racer.start()
-    running, deadline = racers, time.monotonic() + _HUNG_S
-    while running and all(racer.exitcode in (None, 0) for racer in racers) and time.monotonic() < deadline:
-        wait([racer.sentinel for racer in running], timeout=1)
-        running = [racer for racer in racers if racer.is_alive()]
-    for racer in running:  # the other has failed, and this one would wait for it for ever
-        racer.kill()
-        racer.join()
-    assert [racer.exitcode for racer in racers] == [0, 0]
+    other = multiprocessing.get_context("spawn").Process(target=_race, args=(str(site.home.home),))
+    other.start()
+    try:
+        _ingest_at_once(str(site.home.home), "this", other.is_alive)
+        other.join(_HUNG_S)
+    finally:
+        other.kill()  # one that waits for a process which has failed would wait for ever
+        other.join()
+    assert other.exitcode == 0
     assert site.dataset.count() == 6
     assert site.quarantined()["row"].to_list() == [7, 8]
     assert [batch.state for batch in site.journal.batches("weather")] == [BatchState.PUBLISHED]

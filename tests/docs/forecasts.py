@@ -53,7 +53,6 @@ def two_versions_were_published() -> None:
 def an_adjustment_is_published() -> None:
     from almanac.forecast.adjusted import adjust_published
 
-    two_versions_were_published()
     home, now = Home(), datetime.now(UTC)
     done = adjust_published(
         *(find_forecast(home.models, "sales"), home, Journal(home.journal_url), "S07", 10.0),

@@ -76,7 +76,7 @@ SCENES = (
     Scene(
         PAGE,
         "A published forecast is wrong",
-        "new",
+        "forecast published",
         (
             Step(
                 './almanac forecast rollback sales <version> --reason "..."',
@@ -84,20 +84,18 @@ SCENES = (
                 after="forecasts:the_first_version_is_published",
             ),
         ),
-        before="forecasts:two_versions_were_published",
         binds={"<version>": "{first}"},
     ),
     Scene(
         PAGE,
         "The report",
-        "new",
+        "forecast published",
         (Step("./almanac forecast switches sales --since 2024-03-01 --from theta", (r"\d+ switches",)),),
-        before="forecasts:two_versions_were_published",
     ),
     Scene(
         PAGE,
         "Adjustments",
-        "new",
+        "forecast published",
         (
             Step("./almanac forecast adjustments sales", (r"{adjustment}  ",)),
             Step(
@@ -111,7 +109,7 @@ SCENES = (
     Scene(
         PAGE,
         "Versions",
-        "new",
+        "forecast published",
         (
             Step(
                 "./almanac forecast show sales --version 2024-11-25-95fda4e6",
@@ -119,6 +117,5 @@ SCENES = (
                 binds={"2024-11-25-95fda4e6": "{second}"},
             ),
         ),
-        before="forecasts:two_versions_were_published",
     ),
 )

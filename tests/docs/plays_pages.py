@@ -57,6 +57,7 @@ SCENES = (
             Step("./almanac trace churn@1", (r"churn@1", r"customers\.csv")),
             Step("cp newcomers.csv var/landing/churn/", after="newcomers_are_judged"),
         ),
+        needs="time",
     ),
     Scene(
         "docs/add-a-model.md",

@@ -234,6 +234,13 @@ def backed_up() -> None:
     )
 
 
+def forecast_published() -> None:
+    """See `tests.docs.forecasts`."""
+    from tests.docs.forecasts import two_versions_were_published
+
+    two_versions_were_published()
+
+
 def _journal() -> Any:
     from almanac.journal.journal import Journal
 
@@ -249,6 +256,7 @@ def _run(kind: str, number: str = "") -> Any:
 STATES = {
     "new": State(new),
     "published": State(published, "new"),
+    "forecast published": State(forecast_published, "new"),
     "registered": State(registered, "published"),
     "handed": State(handed, "registered"),
     "served": State(served, "handed"),

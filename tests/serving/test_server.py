@@ -52,6 +52,7 @@ def running(online: Online, port: int, *more: str) -> Iterator[subprocess.Popen[
         process.wait()
 
 
+@pytest.mark.slow  # two starts; `test_answer_log.py` ships what a killed process left, `docs/serving.md` is played
 def test_service_killed_and_started_again_has_each_answer_once(tmp_path: Path) -> None:
     online, port = Online(tmp_path), any_free_port()
     now = datetime.now(UTC)  # the process has a clock of its own

@@ -166,7 +166,7 @@ def test_fetch_sql_other_query_starts_again(site: Site, engine: Engine, database
 
 
 def test_fetch_sql_streams_from_a_cursor_on_the_server(site: Site, engine: Engine, database: URL) -> None:
-    source = declare(query="SELECT n AS id FROM generate_series(1, 100000000) n", watermark=None, rows_per_batch=10)
+    source = declare(query="SELECT generate_series(1, 100000000) AS id", watermark=None, rows_per_batch=10)
     pieces: Iterator[Any] = SqlReader(source, database).fetch(None)
     assert next(pieces).content.startswith(b"id\r\n1\r\n2\r\n")  # long before the hundred millionth row
     pieces.close()  # type: ignore[attr-defined]

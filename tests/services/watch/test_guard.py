@@ -23,8 +23,9 @@ from tests.waiting import wait
 # The guard with seconds instead of half minutes.
 _IMPATIENT = """
 import sys
-from almanac.services.watch import guard, pulse
+from almanac.services.watch import guard, pulse, signs
 guard.POLL_S = 0.2
+signs.answers.__defaults__ = (0.5,)
 guard.Limits = lambda: pulse.Limits(idle_s=2.0, busy_s=3600.0, start_s=3600.0)
 guard.main(sys.argv[1:])
 """

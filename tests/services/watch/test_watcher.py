@@ -116,7 +116,8 @@ def test_look_api_server_stopped_restarts_no_other(fake):
     assert all(fake.pid(name) == pid for name, pid in before.items() if name != "api-server")
 
 
-def test_look_supervisor_that_hangs_is_reported_once(fake):
+def test_look_supervisor_that_hangs_is_reported_once(fake, monkeypatch):
+    monkeypatch.setattr("almanac.services.supervision.supervision._ANSWER_S", 1.0)
     watch, process = Watch(fake), supervisor_process(fake.home)
     process.suspend()
     try:

@@ -73,7 +73,7 @@ def worker_responds(broker_url: str, name: str) -> bool | Unanswered:
     with extra("celery", "a guarded Celery worker"):
         from celery import Celery
 
-    patient = {"socket_timeout": ANSWER_S, "socket_connect_timeout": ANSWER_S}
+    patient = {"socket_timeout": ANSWER_S, "socket_connect_timeout": ANSWER_S, "max_retries": 0}
     client = Celery(broker=broker_url)
     client.conf.update(broker_transport_options=patient, broker_connection_max_retries=0, broker_connection_retry=False)
     try:
