@@ -23,10 +23,10 @@ OTHERS = frozenset(
     """
     accept, alerts ack, alerts dismiss, backup, backup-key, backup-report, config diff, config show, demo, down,
     drill, env, expire, export, forecast adjust, forecast rollback, forecast unadjust, forget, import, journal
-    rebuild, journal     upgrade, key public, key rotate, key show, new, promote, rollout abort, rollout advance,
-    rollout pause, rollout resume, rollout set-back, quarantine export, quarantine readmit, rebuild, repair,
-    replicate, restore, retire, rollback, schema, scoring resume, scoring stop, serve, sweep, tiers, token create,
-    token revoke, up
+    rebuild, journal upgrade, key public, key rotate, key show, new, promote, quarantine export, quarantine
+    readmit, rebuild, repair, replicate, restore, retire, rollback, rollout abort, rollout advance, rollout pause,
+    rollout resume, rollout set-back, run, schema, scoring resume, scoring stop, serve, sweep, tiers, token
+    create, token revoke, up
     """.replace("\n", " ")
     .strip()
     .split(", ")

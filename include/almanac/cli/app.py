@@ -25,7 +25,7 @@ from almanac.cli import (
     windows,
 )
 from almanac.cli.backups import backup, keys, loss, restore, retirement
-from almanac.cli.declarations import config, draft, new, sample
+from almanac.cli.declarations import config, draft, new, run, sample
 from almanac.config.patience import VARIABLE, short_patience
 from almanac.errors import AlmanacError, JournalSchemaError, TransientError
 
@@ -74,6 +74,7 @@ for commands in (
     config,
     sample,
     new,
+    run,
     alerts,
     quarantine,
     dataset,
