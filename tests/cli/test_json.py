@@ -25,8 +25,8 @@ OTHERS = frozenset(
     drill, env, environment build, environment lock, expire, export, forecast adjust, forecast rollback,
     forecast unadjust, forget, import, journal rebuild, journal upgrade, key public, key rotate, key show, new, promote,
     rollout abort, rollout advance, rollout pause, rollout resume, rollout set-back, quarantine export,
-    quarantine readmit, rebuild, repair, replicate, restore, retire, rollback, schema, scoring resume, scoring stop,
-    serve, sweep, tiers, token create, token revoke, up
+    quarantine readmit, rebuild, repair, replicate, restore, retire, rollback, run, schema, scoring resume,
+    scoring stop, serve, sweep, tiers, token create, token revoke, up
     """.replace("\n", " ")
     .strip()
     .split(", ")

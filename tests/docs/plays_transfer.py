@@ -1,4 +1,4 @@
-"""docs/between-environments.md. What needs two installations is asked in tests/transfer; here one plays both parts."""
+"""docs/between-environments.md, where one installation plays both parts (tests/transfer has two), and pull requests."""
 
 from tests.docs.scenes import Scene, Step
 
@@ -40,5 +40,22 @@ SCENES: tuple[Scene, ...] = (
         "What the version says afterwards",
         "registered",
         (Step("./almanac trace weather@champion", (r"weather@3 \(champion\)", r"graph +SHA-256")),),
+    ),
+    Scene(
+        "docs/pull-requests.md",
+        "On your machine",
+        "registered",
+        (
+            Step(
+                "./almanac run weather --report report.md --figures figures.json",
+                (r"## weather: ", r"Played in a scratch home on dataset version \d+\.", r"\| f1_macro, hold-out \|"),
+            ),
+            Step(
+                "./almanac run weather examples/weather.csv --against base/models --report report.md",
+                (r"Played in a scratch home on weather\.csv\.", r"\| f1_macro, hold-out \|.*\| same \|"),
+            ),
+        ),
+        before="exports:the_base_branch_stands_beside",
+        needs="time",
     ),
 )

@@ -69,6 +69,52 @@ def test_new_repository_s_workflow_calls_what_its_readme_says(tmp_path: Path) ->
     assert all(command.removeprefix("pip ") in readme for command in commands)
 
 
+def test_workflow_of_a_pull_request_lets_its_code_write_nothing(tmp_path: Path) -> None:
+    create_repository(tmp_path)
+    flow = yaml.safe_load((tmp_path / ".github/workflows/run.yaml").read_text("utf-8"))
+    run, answer = flow["jobs"]["run"], flow["jobs"]["answer"]
+    assert (flow["permissions"], run["permissions"], answer["permissions"]) == (
+        {},
+        {"contents": "read"},
+        {"pull-requests": "write"},
+    )
+    assert "OWNER" in run["if"]
+    assert "author_association" in run["if"]
+    assert all("checkout" not in step.get("uses", "") for step in answer["steps"])
+    assert all("${{" not in step.get("run", "") for job in (run, answer) for step in job["steps"])  # no text of others
+    assert all(not step["with"]["persist-credentials"] for step in run["steps"] if "checkout" in step.get("uses", ""))
+
+
+@pytest.mark.parametrize(
+    ("comment", "name"),
+    [
+        ("/run bikes", "bikes"),
+        ("/run bikes \r\nplease", "bikes"),
+        ("/run $(id)", ""),
+        ("/run ../bikes", ""),
+        ("/run bikes; id", ""),
+        ("/run --help", ""),
+    ],
+)
+def test_workflow_of_a_pull_request_takes_the_name_of_a_model_and_nothing_else(
+    comment: str, name: str, tmp_path: Path
+) -> None:
+    create_repository(tmp_path)
+    flow = yaml.safe_load((tmp_path / ".github/workflows/run.yaml").read_text("utf-8"))
+    script = next(step["run"] for step in flow["jobs"]["run"]["steps"] if "almanac run" in step.get("run", ""))
+    called = script.replace("almanac run", "echo almanac run")
+    done = subprocess.run(
+        ["bash", "-e", "-c", called],
+        env={**os.environ, "COMMENT": comment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == (0 if name else 1)
+    options = "--against base/models --report report.md"
+    assert done.stdout == (f"almanac run {name} examples/{name}.* {options}\n" if name else "")
+
+
 def test_new_repository_shows_airflow_the_dags_by_the_two_lines_of_the_documentation() -> None:
     from almanac.draft import new_repository
 

@@ -27,7 +27,7 @@ from almanac.cli import (
     windows,
 )
 from almanac.cli.backups import backup, keys, loss, restore, retirement
-from almanac.cli.declarations import config, draft, example, new, sample
+from almanac.cli.declarations import config, draft, example, new, run, sample
 from almanac.config.patience import VARIABLE, short_patience
 from almanac.errors import AlmanacError, JournalSchemaError, TransientError
 
@@ -77,6 +77,7 @@ for commands in (
     sample,
     example,
     new,
+    run,
     alerts,
     quarantine,
     environments,

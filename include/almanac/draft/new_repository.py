@@ -21,6 +21,7 @@ python -m venv .venv && .venv/bin/pip install -r requirements.txt
 export ALMANAC_HOME=$PWD/var ALMANAC_MODELS=$PWD/models
 almanac draft NAME FILE.csv --label COLUMN --horizon 1d  # proposes models/NAME.yaml, and tries it on the file
 almanac check NAME FILE.csv                              # tries it on another file; writes nothing
+almanac run NAME examples/NAME.csv --against base/models --report report.md  # its figures beside the base branch's
 pytest                                                   # what CI runs: each is read, and tried on its example
 ```
 
@@ -30,7 +31,8 @@ pytest                                                   # what CI runs: each is
 | `environments/production/` | what differs there: `ALMANAC_MODELS=environments/production` |
 | `examples/` | for each model a small made-up file, `NAME.csv` or another format: the tests try the declaration on it |
 | `dags/` | two lines that show Airflow the DAGs; not needed where the DAG bundle is configured |
-| `.github/workflows/` | runs the tests for each pull request |
+| `.github/workflows/models.yaml` | runs the tests for each pull request |
+| `.github/workflows/run.yaml` | answers a comment `/run NAME` with figures, here and on the base branch |
 
 No data and no secrets belong here: credentials are connections of Airflow, or come from the environment.
 """
@@ -76,6 +78,55 @@ jobs:
       - run: pip install -r requirements.txt
       - run: pytest
 """
+_RUN_WORKFLOW = """\
+# A member writes "/run NAME" below a pull request: the model is trained on its example, here and on the base branch.
+# The job that runs the request's code may write nothing; the job that answers runs none of it.
+name: run
+on:
+  issue_comment: {types: [created]}
+permissions: {}
+jobs:
+  run:
+    if: >-
+      github.event.issue.pull_request && startsWith(github.event.comment.body, '/run ') &&
+      contains(fromJSON('["OWNER", "MEMBER", "COLLABORATOR"]'), github.event.comment.author_association)
+    runs-on: ubuntu-latest
+    permissions: {contents: read}
+    env: {COMMENT: "${{ github.event.comment.body }}", ALMANAC_HOME: "${{ github.workspace }}/var"}
+    steps:
+      - uses: actions/checkout@v4
+        with: {ref: "refs/pull/${{ github.event.issue.number }}/head", persist-credentials: false}
+      - uses: actions/checkout@v4
+        with: {path: base, persist-credentials: false}
+      - uses: actions/setup-python@v5
+        with: {python-version: "3.12", cache: pip}
+      - run: pip install -r requirements.txt
+      - run: |
+          name=$(printf '%s\\n' "$COMMENT" | sed -nE '1s/^\\/run ([a-z][a-z0-9_]*)[[:space:]]*$/\\1/p')
+          test -n "$name"
+          ALMANAC_MODELS=models almanac run "$name" examples/"$name".* --against base/models --report report.md
+      - uses: actions/upload-artifact@v4
+        if: always()
+        with: {name: report, path: report.md}
+  answer:
+    needs: run
+    if: always() && needs.run.result != 'skipped'
+    runs-on: ubuntu-latest
+    permissions: {pull-requests: write}
+    steps:
+      - uses: actions/download-artifact@v4
+        with: {name: report}
+      - run: |
+          head -c 60000 report.md > answer.md
+          printf '\\n---\\n`/run` by @%s, [log](%s)\\n' "$AUTHOR" "$LOG" >> answer.md
+          gh pr comment "$NUMBER" --body-file answer.md
+        env:
+          GH_TOKEN: ${{ github.token }}
+          GH_REPO: ${{ github.repository }}
+          NUMBER: ${{ github.event.issue.number }}
+          AUTHOR: ${{ github.event.comment.user.login }}
+          LOG: ${{ github.server_url }}/${{ github.repository }}/actions/runs/${{ github.run_id }}
+"""
 _FILES = {
     "README.md": _README,
     "requirements.txt": (
@@ -92,6 +143,7 @@ _FILES = {
     f"environments/production/{PROFILE}": f"over: ../../{MODELS}\n",
     f"environments/production/{DEFAULTS}": "promotion: approve  # a person looks before anything is replaced\n",
     ".github/workflows/models.yaml": _WORKFLOW,
+    ".github/workflows/run.yaml": _RUN_WORKFLOW,
 }
 
 

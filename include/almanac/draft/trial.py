@@ -84,12 +84,10 @@ def try_files(model: Model, files: Sequence[FileContent], *, now: datetime, shar
     Raises:
         DataError: the file cannot be read from its place.
     """
-    known = list(model.source.patterns)
-    if other := [one.name for one in files if not any(is_like(one.name, pattern) for pattern in known)]:
-        problem = f"source.patterns: {other[0]} would not be taken; expected a name like {known}"
+    if problem := name_problem(model, files):
         return DraftTrial(problems=(problem,))
     model = _scaled(model, share)
-    with _scratch_home(model, files) as home:
+    with scratch_home(model, files) as home:
         journal = Journal(home.journal_url)
         landed = list_files(home.landing_of(model.name), ("*",))
         summary = ingest_batches(
@@ -99,6 +97,13 @@ def try_files(model: Model, files: Sequence[FileContent], *, now: datetime, shar
         if not summary.published_rows:
             return trial
         return _prepared(model, DatasetTable.of(home, model).read(), trial, now=now, share=share)
+
+
+def name_problem(model: Model, files: Sequence[FileContent]) -> str:
+    """Why a file would not be taken by its name; empty: all would be."""
+    known = list(model.source.patterns)
+    other = [one.name for one in files if not any(is_like(one.name, pattern) for pattern in known)]
+    return f"source.patterns: {other[0]} would not be taken; expected a name like {known}" if other else ""
 
 
 class CountedByMasks(Suite):
@@ -123,7 +128,8 @@ def _scaled(model: Model, share: float) -> Model:
 
 
 @contextmanager
-def _scratch_home(model: Model, files: Sequence[FileContent]) -> Iterator[Home]:
+def scratch_home(model: Model, files: Sequence[FileContent]) -> Iterator[Home]:
+    """A home in a temporary folder, in whose landing area the files lie."""
     with tempfile.TemporaryDirectory(prefix="almanac-check-") as folder:
         home = Home(
             home=Path(folder),
