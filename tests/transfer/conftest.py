@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 import yaml
+from sklearn.pipeline import Pipeline
 
 from almanac.backup.store.keys import Key, find_or_make_keys
 from almanac.config.files.loader import find_model
@@ -21,6 +22,8 @@ from almanac.registry.store import Registry
 from almanac.release.promotion import promote, register
 from almanac.release.run_judgement import judge
 from almanac.training.candidate_log import log_candidate
+from almanac.training.fit.graph_estimator import GraphClassifier
+from almanac.training.fit.program_fit import ProgramFiles
 from almanac.training.trained import TrainedCandidate
 from almanac.transfer.arrival import Imported, import_version
 from almanac.transfer.export import export_version
@@ -30,6 +33,7 @@ from tests.release.conftest import declared, frame, hasty, plots, trained  # noq
 from tests.training.conftest import NOW
 
 NAME = "weather"
+NATIVE = b"\x80\x04 what a framework keeps"
 
 
 @dataclass(eq=False)
@@ -104,10 +108,14 @@ def _quick() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def staging(_quick: None, declared, frame, trained, tmp_path_factory) -> Site:  # noqa: F811
-    """It has trained `weather@1`, its champion. Nobody changes it."""
+    """It has trained `weather@1`, its champion, as if a program had. Nobody changes it."""
     site = make_site(tmp_path_factory.mktemp("staging"), declared.model_copy(update={"name": NAME}))
     site.publish(frame)
-    site.train(trained)
+    native = tmp_path_factory.mktemp("left") / "weights.bin"
+    native.write_bytes(NATIVE)
+    left = ProgramFiles(paths={"native/weights.bin": native}, code={"train.py": b"raise SystemExit('never run')"})
+    pipeline = Pipeline([("estimator", GraphClassifier(trained.onnx, len(trained.features)))])
+    site.train(replace(trained, program=left, pipeline=pipeline))
     return site
 
 

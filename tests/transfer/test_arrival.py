@@ -21,7 +21,7 @@ from almanac.transfer.content import check_content
 from almanac.transfer.differences import check_declared
 from almanac.transfer.signature import trusted_keys
 from tests.training.conftest import NOW
-from tests.transfer.conftest import NAME, make_site
+from tests.transfer.conftest import NAME, NATIVE, make_site
 
 
 def refusals(site) -> list[str]:
@@ -47,6 +47,12 @@ def test_import_of_a_trusted_version_is_judged_here_and_promoted_by_the_route_he
     assert (verdict.accepted, verdict.subject) == (True, version.mlflow_run_id)
     (decision,) = arrived.journal.decisions(NAME, DecisionKind.IMPORT)
     assert (decision.accepted, decision.subject, decision.run.started_by) == (True, "weather@1", "grace")
+
+
+def test_import_keeps_what_a_program_has_left_byte_for_byte(arrived) -> None:
+    version = arrived.registry.champion(NAME)
+    assert arrived.registry.load_file(version, "origin/program/native/weights.bin") == NATIVE
+    assert arrived.registry.load_file(version, "origin/program/code/train.py") == b"raise SystemExit('never run')"
 
 
 def test_imported_version_says_in_tags_passport_and_trace_where_it_comes_from(staging, arrived) -> None:

@@ -72,6 +72,7 @@ class Origin:
             seed=theirs.seed,
             selection=theirs.selection,
             features_sha256=theirs.features_sha256,
+            program=theirs.program,
         )
 
 

@@ -31,7 +31,7 @@ from almanac.training.candidate_log import find_logged, log_candidate
 from almanac.training.origin import Origin, as_trained_there, measure_arrival
 from almanac.training.training_run import reference_profile
 from almanac.transfer.archive import SignedArchive, read_archive
-from almanac.transfer.content import KNOWN, VersionContent, check_content
+from almanac.transfer.content import VersionContent, check_content, is_part
 from almanac.transfer.differences import check_declared
 from almanac.transfer.refusals import record_refusal
 from almanac.transfer.signature import trusted_keys
@@ -208,7 +208,7 @@ def _origin(at: _Intake) -> Origin:
         kept={
             path.removeprefix(ARTIFACTS): data
             for path, data in content.files.items()
-            if path in KNOWN and path.removeprefix(ARTIFACTS) not in (*same, files.ONNX, files.MLMODEL, files.MANIFEST)
+            if is_part(path) and path.removeprefix(ARTIFACTS) not in (*same, files.ONNX, files.MLMODEL, files.MANIFEST)
         },
     )
 

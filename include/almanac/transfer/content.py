@@ -16,6 +16,7 @@ from almanac.backup.subjects.model import ARTIFACTS, CARD, CHECK, RUN
 from almanac.display import join_names, shorten
 from almanac.errors import DataError, IntegrityError
 from almanac.json_text import parse_json
+from almanac.programs.contract import KEPT
 from almanac.registry import files
 from almanac.registry.onnx_model import OnnxModel
 from almanac.registry.records import Tag
@@ -28,6 +29,7 @@ _LATER = (files.DECISION, files.CARD)  # written by the judge, when the manifest
 _ARTIFACTS = (*_NEEDED, *_LATER, files.MLMODEL, files.PARITY)
 NEEDED = (*(f"{ARTIFACTS}{name}" for name in _NEEDED), RUN, CHECK, DECISIONS)
 KNOWN = frozenset((*(f"{ARTIFACTS}{name}" for name in _ARTIFACTS), RUN, CHECK, DECISIONS, CARD))
+_PROGRAM = f"{ARTIFACTS}{KEPT}/"  # what a training program left, and its own files: kept, never loaded or run
 _TOLERANCE = 1e-6  # another onnxruntime may sum in another order
 
 
@@ -84,6 +86,11 @@ class VersionContent:
         return self.files[f"{ARTIFACTS}{name}"]
 
 
+def is_part(path: str) -> bool:
+    """Whether an archive may hold a file at this path, beside code of own features."""
+    return path in KNOWN or path.startswith(_PROGRAM)
+
+
 def check_content(model: str, version: str, found: Mapping[str, bytes], where: str) -> VersionContent:
     """The version that the files hold.
 
@@ -97,7 +104,7 @@ def check_content(model: str, version: str, found: Mapping[str, bytes], where: s
         IntegrityError: a file is missing or is none of a version's, or one is not what the others say of it.
     """
     title = f"{model}@{version}"
-    unknown = [path for path in found if path not in KNOWN and not path.startswith(OWN)]
+    unknown = [path for path in found if not is_part(path) and not path.startswith(OWN)]
     missing = [path for path in NEEDED if path not in found]
     if unknown or missing:
         raise _wrong(where, f"has no {join_names(missing)}" if missing else f"has {join_names(unknown)}, no part of it")

@@ -18,7 +18,7 @@ from almanac.journal.records import Decision, RunRef
 from almanac.registry.onnx_model import OnnxModel
 from almanac.registry.records import ModelVersion, Tag
 from almanac.transfer.archive import ArchiveHead, write_archive
-from almanac.transfer.content import DECISIONS, KNOWN, check_content, own_path, to_json
+from almanac.transfer.content import DECISIONS, check_content, is_part, own_path, to_json
 
 if TYPE_CHECKING:
     from almanac.registry.store import Registry
@@ -69,7 +69,7 @@ def export_version(
 
 
 def _read(draft: Draft) -> dict[str, bytes]:
-    return {one.path: b"".join(one.pieces()) for one in draft.files if one.path in KNOWN}
+    return {one.path: b"".join(one.pieces()) for one in draft.files if is_part(one.path)}
 
 
 def _decisions(journal: Journal, version: ModelVersion) -> list[Decision]:
