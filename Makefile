@@ -61,14 +61,14 @@ test-containers: $(DEVELOPMENT)  ## Start docker-compose.yaml in containers and 
 	@$(BIN)/pytest $(PATIENTLY) -m "" -rs tests/containers
 
 test-all: $(DEVELOPMENT) servers  ## Run all the tests, the slow ones too (a known answer that takes a minute alone)
-	@$(BIN)/pytest $(ON_ALL_CORES) $(PATIENTLY) -m '' --hypothesis-profile=thorough --ignore tests/faults --ignore tests/containers
+	@HYPOTHESIS_PROFILE=thorough $(BIN)/pytest $(ON_ALL_CORES) $(PATIENTLY) -m '' --ignore tests/faults --ignore tests/containers
 	@$(MAKE) --no-print-directory test-faults
 	@$(MAKE) --no-print-directory test-containers
 	@$(MAKE) --no-print-directory test-mutants
 
 test-mutants: $(DEVELOPMENT) servers  ## Break guards one line at a time: a test must fail (two hours at most)
 	@# Bytecode is known by its file's size and second: a line that is changed and put back within one would stay changed.
-	@PYTHONDONTWRITEBYTECODE=1 nice -n 15 $(BIN)/python tools/mutants.py --minutes 120
+	@PYTHONDONTWRITEBYTECODE=1 HYPOTHESIS_PROFILE=thorough nice -n 15 $(BIN)/python tools/mutants.py --minutes 120
 
 up: $(RUNTIME)  ## Start Airflow and MLflow on this machine, a new home with made-up weather; harmless when they are up
 	@./almanac up --sample

@@ -43,7 +43,7 @@ os.environ.update(
 # No test depends on the machine's pace; the time of a whole test is limited by pytest's faulthandler.
 settings.register_profile("almanac", deadline=None, max_examples=30)
 settings.register_profile("thorough", deadline=None)  # `make test-all`; what asks for a number of its own has it always
-settings.load_profile("almanac")
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "almanac"))
 
 # Places on real S3 and Azure Blob servers, for every directory.
 pytest_plugins = ["tests.servers.stores"]
