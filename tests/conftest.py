@@ -79,7 +79,7 @@ def _suites_built_once() -> Iterator[None]:
         return made(get_ident(), name, tuple(rules), now)
 
     defaults = ingest_batches.__kwdefaults__
-    assert defaults["make_suite"] is Suite, "ingest_batches makes its suites otherwise: each test builds them anew"
+    assert defaults["make_suite"] is Suite, "ingest_batches makes its suites otherwise: each test builds them again"
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(defaults, "make_suite", suite)
         patch.setattr("almanac.data.quarantine.readmission.Suite", suite)
