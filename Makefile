@@ -11,8 +11,9 @@ COMPILE := $(UV) pip compile --universal --python-version 3.11 --generate-hashes
 # which takes two thirds of its start.
 export UV_COMPILE_BYTECODE := 1
 unexport PYTHONDONTWRITEBYTECODE
-# On all cores; what one folder's fixtures share stays in one process (tests/conftest.py).
-ON_ALL_CORES := -n $(shell nproc) --no-loadscope-reorder --durations=10
+# On all cores (more processes: WORKERS=3); what one folder's fixtures share stays in one process (tests/conftest.py).
+WORKERS ?= $(shell nproc)
+ON_ALL_CORES := -n $(WORKERS) --no-loadscope-reorder --durations=10
 # Databases wait for a disk at each commit: where shared memory has eight gigabytes left, the files of tests lie there.
 IN_MEMORY := $(shell [ "$$(df --output=avail -k /dev/shm 2>/dev/null | tail -1)" -gt 8388608 ] 2>/dev/null && echo TMPDIR=/dev/shm)
 # A test with dozens of deaths in it may take more than an hour.
@@ -60,14 +61,14 @@ test-containers: $(DEVELOPMENT)  ## Start docker-compose.yaml in containers and 
 	@$(BIN)/pytest $(PATIENTLY) -m "" -rs tests/containers
 
 test-all: $(DEVELOPMENT) servers  ## Run all the tests, the slow ones too (a known answer that takes a minute alone)
-	@$(BIN)/pytest $(ON_ALL_CORES) $(PATIENTLY) -m '' --hypothesis-profile=thorough --ignore tests/faults --ignore tests/containers
+	@HYPOTHESIS_PROFILE=thorough $(BIN)/pytest $(ON_ALL_CORES) $(PATIENTLY) -m '' --ignore tests/faults --ignore tests/containers
 	@$(MAKE) --no-print-directory test-faults
 	@$(MAKE) --no-print-directory test-containers
 	@$(MAKE) --no-print-directory test-mutants
 
 test-mutants: $(DEVELOPMENT) servers  ## Break guards one line at a time: a test must fail (two hours at most)
 	@# Bytecode is known by its file's size and second: a line that is changed and put back within one would stay changed.
-	@PYTHONDONTWRITEBYTECODE=1 nice -n 15 $(BIN)/python tools/mutants.py --minutes 120
+	@PYTHONDONTWRITEBYTECODE=1 HYPOTHESIS_PROFILE=thorough nice -n 15 $(BIN)/python tools/mutants.py --minutes 120
 
 up: $(RUNTIME)  ## Start Airflow and MLflow on this machine, a new home with made-up weather; harmless when they are up
 	@./almanac up --sample

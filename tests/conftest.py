@@ -43,7 +43,7 @@ os.environ.update(
 # No test depends on the machine's pace; the time of a whole test is limited by pytest's faulthandler.
 settings.register_profile("almanac", deadline=None, max_examples=30)
 settings.register_profile("thorough", deadline=None)  # `make test-all`; what asks for a number of its own has it always
-settings.load_profile("almanac")
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "almanac"))
 
 # Places on real S3 and Azure Blob servers, for every directory.
 pytest_plugins = ["tests.servers.stores"]
@@ -79,7 +79,7 @@ def _suites_built_once() -> Iterator[None]:
         return made(get_ident(), name, tuple(rules), now)
 
     defaults = ingest_batches.__kwdefaults__
-    assert defaults["make_suite"] is Suite, "ingest_batches makes its suites otherwise: each test builds them anew"
+    assert defaults["make_suite"] is Suite, "ingest_batches makes its suites otherwise: each test builds them again"
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(defaults, "make_suite", suite)
         patch.setattr("almanac.data.quarantine.readmission.Suite", suite)

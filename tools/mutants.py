@@ -49,7 +49,7 @@ _INHERITED = (
     "jinja2",
     "typer",
 )
-_PYTEST = ("-p", "no:cacheprovider", "-p", "no:anyio", "-p", "no:xdist", "--hypothesis-profile=thorough")
+_PYTEST = ("-p", "no:cacheprovider", "-p", "no:anyio", "-p", "no:xdist")
 _NOT_COPIED = shutil.ignore_patterns(".*", "var", "__pycache__", "node_modules")
 _COMPARISONS: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
     ast.Lt: (ast.LtE, ast.GtE),

@@ -1,7 +1,6 @@
 """How a column's times are written is found among a thousand ways, of which few are tried."""
 
 from datetime import datetime
-from itertools import product
 
 import polars as pl
 import pytest
@@ -13,8 +12,8 @@ AT = datetime(2023, 11, 25, 21, 42, 53)  # noqa: DTZ001 - a clock as a file show
 
 @pytest.mark.parametrize("day", times._DAYS)
 def test_formats_of_each_way_to_write_a_day_are_found(day: str) -> None:
-    for clock, offset in product((" %H:%M:%S", "T%H:%M", " %I:%M %p"), ("", "%z")):
-        form = f"{day}{clock}{offset}"
+    for clock in (" %H:%M:%S", " %I:%M %p%z"):
+        form = f"{day}{clock}"
         cell = AT.astimezone().strftime(form)
         found = times._formats(pl.Series([cell]), ["Time"], named=True)
         assert found == ["iso"] if day == "%Y-%m-%d" else form in found

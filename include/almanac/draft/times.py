@@ -218,7 +218,7 @@ def _formats(known: "pl.Series", sources: Sequence[str], *, named: bool) -> list
         return _counted(cells, named=named)
     if any(re.match(r"\s*\d{4}-\d{2}-\d{2}", cell) for cell in cells):
         return ["iso"]
-    # Python compiles each pattern again, a millisecond: of a thousand, those are tried whose day the cell begins with.
+    # Python compiles each pattern first, a millisecond: of a thousand, those are tried whose day the cell begins with.
     days = [day for day in _DAYS if any(_fits(cells[0].strip()[:end], day) for end in range(1, len(cells[0]) + 1))]
     patterns = [f"{day}{clock}{offset}" for day, clock, offset in product(days, _CLOCKS, _OFFSETS)]
     first = [form for form in patterns if _fits(cells[0], form)]

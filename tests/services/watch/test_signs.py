@@ -70,9 +70,12 @@ def test_answers_server_that_hangs_or_is_away_does_not():
 
 def test_worker_answers_broker_that_hangs_or_is_away_is_unanswered(monkeypatch):
     monkeypatch.setattr(signs, "ANSWER_S", 0.5)
+    waited: list[float] = []
+    monkeypatch.setattr("kombu.utils.functional.sleep", waited.append)
     with silent_server() as port:
         assert isinstance(signs.worker_responds(f"redis://127.0.0.1:{port}/0", "celery@x"), signs.Unanswered)
     assert isinstance(signs.worker_responds(f"redis://127.0.0.1:{port}/0", "celery@x"), signs.Unanswered)
+    assert waited == []  # whoever asks comes again by itself
 
 
 @pytest.mark.parametrize(
