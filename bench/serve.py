@@ -4,8 +4,8 @@
 
 All answer rows of the shipped model by HTTP on loopback. Almanac reads, checks and logs them, and builds their
 features, which look three hours back into the dataset, or (`rows alone`) at the row alone. `mlflow models serve` gets
-the finished features of the same graph. The bare app answers a constant: what HTTP itself costs here. What a server does
-in each second unasked (Almanac follows registry, journal and dataset) is measured before, and shown by itself.
+the finished features of the same graph. The bare app answers a constant: what HTTP itself costs here. What a server
+does in each second unasked (Almanac follows registry, journal and dataset) is measured before, and shown by itself.
 """
 
 import argparse
