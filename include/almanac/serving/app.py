@@ -1,6 +1,7 @@
 """The service's web application: who asks, what is asked, and what is answered or refused."""
 
 import asyncio
+import gc
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -42,6 +43,8 @@ def make_app(service: Service) -> "ASGIApp":
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         await asyncio.to_thread(service.refresh)
+        gc.collect()
+        gc.freeze()  # libraries are a million objects that stay: to look them all through again holds up answers
         tasks = [
             asyncio.create_task(_forever(service.refresh, REFRESH_S)),
             asyncio.create_task(_forever(service.watch, WATCH_S)),
