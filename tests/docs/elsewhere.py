@@ -271,6 +271,22 @@ ELSEWHERE = (
         "tests/release/test_own_features_story.py",
         "cp load.py load.2025.py",
     ),
+    *_lines(
+        "docs/add-a-model.md",
+        "A script",
+        "needs the model of the page's example; the same program is declared, trained and judged in",
+        "tests/programs/test_program_candidate.py",
+        "mkdir include/models/churn",
+        "cp demo/own_program/train.py include/models/churn/",
+    ),
+    *_lines(
+        "docs/add-a-model.md",
+        "A model file",
+        "needs a graph of somebody else; one is adopted in",
+        "tests/programs/test_graph_adoption.py",
+        "./almanac adopt churn model.onnx --trained-until 2025-06-30T00:00:00Z --native weights.h5",
+        "./almanac promote",
+    ),
     *_lines("docs/add-a-model.md", "Scoring", _BENCH, "tests/docs/test_benchmarks.py", "python -m bench.score"),
     *_lines(
         "docs/backup-format.md", "Speed", _BENCH, "tests/docs/test_benchmarks.py", "python -m bench.backup --gib 2"

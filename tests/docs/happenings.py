@@ -112,6 +112,13 @@ def a_few_reports_are_old() -> None:
     declare(expire={"max_deleted_share": 0.9})
 
 
+def an_environment_without_packages_is_asked_for() -> None:
+    """So that nothing is fetched; one with a package is built in `tests/programs/test_environments.py`."""
+    folder = Path("models") / "environments"
+    folder.mkdir(parents=True)
+    (folder / "churn.txt").write_text("# nothing but Python\n", "utf-8")
+
+
 def reports_are_gone() -> None:
     """Deleted where they lie, but those of a batch that has rows in quarantine."""
     left = sorted(path.name for path in Path(Home().reports_of(MODEL)).rglob("*.html") if path.is_file())

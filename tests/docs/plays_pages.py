@@ -7,6 +7,17 @@ _PROFILES = "Profiles: dev, staging, production"
 
 SCENES = (
     Scene(
+        "docs/training-programs.md",
+        "Environments",
+        "new",
+        (
+            Step("./almanac environment lock churn", (r"written: .*environments/churn\.lock",)),
+            Step("./almanac environment build churn", (r"built: .*environments/churn-[0-9a-f]{16}",)),
+            Step("./almanac environment list", (r"churn: built: .*environments/churn-[0-9a-f]{16}",)),
+        ),
+        before="an_environment_without_packages_is_asked_for",
+    ),
+    Scene(
         "docs/add-a-model.md",
         _TUTORIAL,
         "new",

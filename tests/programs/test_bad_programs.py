@@ -38,6 +38,7 @@ def test_program_that_gives_a_graph_is_a_pipeline_as_any_other(team) -> None:
         ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", r"died of signal SIGSEGV; it said nothing"),
         ("open('model.onnx', 'w').write('no graph')", r"its graph is not one for this model: no valid ONNX graph"),
         ("import os; os.symlink('/etc/passwd', 'model.onnx')", r"is a link or no file"),
+        ("import os; os.link('spec.json', 'native/copy')", r"is a link or no file"),
         ("import os; os.symlink('/etc', 'native/all')", r"is a link or no file"),
         ("import os; os.rmdir('native'); os.symlink('/etc', 'native')", r"native is a link or a file"),
         ("open('native/big', 'wb').truncate(3_000_000)", r"native/ holds 1 files of 3000000 bytes, expected at most"),

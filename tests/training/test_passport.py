@@ -17,7 +17,7 @@ from almanac.registry.records import Logged, ModelVersion
 from almanac.training.category_mapping import CategoryMapping, FittedCategory
 from almanac.training.export.parity import Disagreement, ParityPart, ParityReport
 from almanac.training.leaks import LeakReport
-from almanac.training.passport import Passport, load_passport, read_passport
+from almanac.training.passport import Passport, PassportProgram, load_passport, read_passport
 from tests.training.passports import LEAKS, RELEASED, changed, older, released, without
 
 FLOATS = st.floats()
@@ -46,6 +46,7 @@ KNOWN: dict[str, st.SearchStrategy[Any]] = {
     "parity": st.builds(ParityReport, FLOATS, PARTS, PARTS, DISAGREEMENTS, TEXTS, FLOATS),
     "leaks": st.none() | st.builds(LeakReport, mappings(st.none() | FLOATS), st.none() | FLOATS, mappings(FLOATS)),
     "categories": st.lists(st.builds(CategoryMapping, TEXTS, TEXTS, TEXTS, LINES, LINE), max_size=2).map(tuple),
+    "failed": mappings(TEXTS),
     "columns": st.lists(TEXTS, max_size=2).map(tuple),
     "features": st.lists(TEXTS, max_size=2).map(tuple),
     "joined_versions": mappings(COUNTS),
@@ -72,6 +73,10 @@ def strategy_of(record: type) -> st.SearchStrategy[Any]:
             from almanac.training.passport import PassportFeature
 
             fields[field.name] = st.lists(strategy_of(PassportFeature), max_size=2).map(tuple)
+        elif field.name == "program":
+            fields[field.name] = st.none() | st.builds(
+                PassportProgram, TEXTS, HASHES, TEXTS, st.booleans(), HASHES, st.lists(TEXTS, max_size=2).map(tuple)
+            )
         elif field.name in KNOWN:
             fields[field.name] = KNOWN[field.name]
         else:
