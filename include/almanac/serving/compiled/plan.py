@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 MOST_ROWS = 64
 """Of one request; of more, frames are faster."""
+MOST_VALUES = 8_192
+"""Features of all rows of one request; more would hold up the event loop."""
 
 _TRIED = 48
 _TRIED_NUMBERS = (0.1, 37.25, -1e-7, 7.0, 1e17, 250.0, 3.0)
@@ -122,7 +124,8 @@ class RowPlan:
         return ReadRows([EPOCH + timedelta(microseconds=time) for time in asked.times], keys, matrix)
 
     def _cells(self, rows: Sequence["Row"], now: datetime) -> AskedCells:
-        if len(rows) > MOST_ROWS or not all(self.known.issuperset(row) for row in rows):
+        few = len(rows) <= MOST_ROWS and len(rows) * len(self.names) <= MOST_VALUES
+        if not few or not all(self.known.issuperset(row) for row in rows):
             raise UnclearError
         values: dict[str, list[Cell]] = {
             name: [read(row.get(name)) for row in rows] for name, read in self.readers.items()
@@ -196,7 +199,8 @@ def _made_up(model: Model, name: str, place: int) -> list[Cell]:
         return [start + row * step for row in count]
     asks = {per for by in groupings(model) for per in by} | set(dataset.key)
     kind = dataset.columns[name].type
-    words = (*(dataset.columns[name].values or ()), "Oslo harbour", "x")
+    declared = (each.encode("ascii", "ignore").decode()[:40] for each in dataset.columns[name].values or ())
+    words = (*filter(None, declared), "Oslo harbour", "x")
     made: list[Cell] = []
     for row in count:
         turn = row * 7 + place * 3 + row // 5

@@ -22,7 +22,6 @@ from almanac.features.categories import CODE_BITS
 from almanac.features.features import feature_columns
 from almanac.features.rolling import window_edges, window_figures
 from almanac.features.split_groups import bits_of_text
-from almanac.features.text import MAX_CHARACTERS
 from almanac.serving.compiled.asked_cells import NOT_A_NUMBER, AskedCells
 from almanac.serving.compiled.cells import MICROSECOND, UnclearError
 from almanac.serving.compiled.past import Key
@@ -38,6 +37,8 @@ _DAY_S, _SECOND_US = 86_400, 1_000_000
 _YEAR_DAYS = 365.25
 _UNIX_EPOCH_DAY = date(1970, 1, 1).toordinal()
 _SATURDAY = 6
+MOST_CHARACTERS = 2_000
+"""Of all texts of a request; more would hold up the event loop."""
 _CODE = 1 << (64 - CODE_BITS)
 
 
@@ -223,7 +224,7 @@ def _text(feature: TextFeature) -> _Lines:
             return found
         if not isinstance(text, str) or not text.isascii():  # of other letters two libraries' tables may differ
             raise UnclearError
-        plain = text[:MAX_CHARACTERS].lower()
+        plain = text.lower()
         tokens: Sequence[str] = re.findall(r"\w+", plain, re.ASCII) if by_word else re.sub(r"(?a:\s+)", " ", plain)
         between = " " if by_word else ""
         counts = Counter(
@@ -236,4 +237,10 @@ def _text(feature: TextFeature) -> _Lines:
             found[place] = count / length
         return found
 
-    return lambda asked: map(line, asked.values[feature.text])
+    def lines(asked: AskedCells) -> Iterable[Sequence[float]]:
+        texts = asked.values[feature.text]
+        if sum(len(text) for text in texts if isinstance(text, str)) > MOST_CHARACTERS:
+            raise UnclearError
+        return map(line, texts)
+
+    return lines
