@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -43,6 +44,14 @@ def test_parse_float(cell: str, value: float | None) -> None:
     parsed = _parse(Column(type="float"), cell)
     assert parsed["v"].to_list() == [value]
     assert parsed["v.unparsed"].to_list() == [cell if value is None else None]
+
+
+@pytest.mark.parametrize("decimal", [".", ","])
+@pytest.mark.parametrize("rows", [1, 2, 5])
+def test_parse_float_zero_has_one_sign_in_every_frame(rows: int, decimal: str) -> None:
+    parsed = _parse(Column(type="float"), *["-0", f"-0{decimal}0", "-1e-400", "-0e0", "0"][:rows], decimal=decimal)
+    assert parsed["v"].to_list() == [0.0] * rows
+    assert not np.signbit(parsed["v"].to_numpy()).any()
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ def _usual(text: "pl.Series", declared: Column, decimal: str) -> "pl.Expr":
     match declared.type:
         case "float" if how == _Digits("."):
             number = cell.cast(pl.Float64, strict=False)
-            return pl.when(number.is_finite()).then(number + 0.0)  # -0.0 and 0.0 are one value
+            return _finite(number)
         case "float":
             return _number(cell, how).alias(text.name)
         case "integer":
@@ -134,7 +134,14 @@ def _number(text: "pl.Expr", how: "_Digits") -> "pl.Expr":
     if how.decimal == ",":
         plain = pl.when(~plain.str.contains(".", literal=True)).then(plain.str.replace(",", ".", literal=True))
     number = plain.cast(pl.Float64, strict=False)
-    return pl.when(number.is_finite()).then(number + 0.0)
+    return _finite(number)
+
+
+def _finite(number: "pl.Expr") -> "pl.Expr":
+    """The number where it is finite, else null; -0.0 and 0.0 are one value: polars leaves out an addition of 0.0."""
+    import polars as pl
+
+    return pl.when(number.is_finite() & (number != 0.0)).then(number).when(number == 0.0).then(pl.lit(0.0))
 
 
 def _ungrouped(plain: "pl.Expr", how: "_Digits") -> "pl.Expr":

@@ -73,7 +73,7 @@ def _float(low: float, high: float) -> Reader:
         number = float(value)  # type: ignore[arg-type]
         if not low <= number <= high or math.isinf(number):  # a NaN is between no limits
             raise UnclearError
-        if not number and math.copysign(1.0, number) < 0:  # polars keeps the sign of -0.0 in some frames only
+        if not number and math.copysign(1.0, number) < 0:  # the way of batches makes it 0.0
             raise UnclearError
         return number
 
