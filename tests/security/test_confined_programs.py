@@ -1,6 +1,9 @@
 """A training program reaches its own folder and nothing else of the installation."""
 
 import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +27,13 @@ def test_program_gets_no_secret_of_the_environment(team, monkeypatch: pytest.Mon
     assert "PYTHONPATH" not in given
 
 
+@pytest.fixture
+def outside() -> Iterator[Path]:
+    """A folder on a disk: frameworks may use shared memory, where the files of tests can lie."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="almanac-test-") as folder:
+        yield Path(folder)
+
+
 @needs_landlock
 @pytest.mark.parametrize(
     "attempt",
@@ -38,11 +48,9 @@ def test_program_gets_no_secret_of_the_environment(team, monkeypatch: pytest.Mon
         "socket.create_connection(('127.0.0.1', {port}), 5)",
     ],
 )
-def test_program_cannot_leave_its_folder(team, tmp_path, attempt) -> None:  # noqa: F811
+def test_program_cannot_leave_its_folder(team, outside, attempt) -> None:  # noqa: F811
     import socket
 
-    outside = tmp_path / "outside"
-    outside.mkdir()
     secret = outside / "secret"
     secret.write_text("password")
     with socket.create_server(("127.0.0.1", 0)) as server:

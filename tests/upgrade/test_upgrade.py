@@ -21,6 +21,7 @@ from almanac.config.home import REPOSITORY, Home
 from almanac.data.ingest.ingest import ingest_batches
 from almanac.data.table.dataset import DatasetTable
 from almanac.errors import JournalSchemaError
+from almanac.journal.damage import make_database
 from almanac.journal.journal import Journal
 from almanac.journal.records import BatchState, DecisionKind, RunRef
 from almanac.journal.schema import HEAD
@@ -93,7 +94,10 @@ def grown(home: Home) -> Iterator[Home]:
     return home
 
 
-def test_first_migration_makes_the_tables_that_0_1_made(old: Home, tmp_path: Path) -> None:
+def test_first_migration_makes_the_tables_that_0_1_made(
+    old: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("almanac.journal.database.make_database", make_database)  # an empty one
     url = f"sqlite:///{tmp_path}/first.db"
     make(url, FIRST)
     assert shape(old.journal_url) == shape(url)
