@@ -58,7 +58,7 @@ class Port:
         return sum(str(run["partition_key"]).startswith(f"2021-01-{day:02}T") for run in runs)
 
     def post(self, extra: dict[str, Any]) -> None:
-        self.airflow.emit("almanac://weather/events/tides", extra)
+        post_event(self.airflow, "almanac://weather/events/tides", extra)
 
     def states(self, run: DagRun) -> dict[str, str]:
         return {task.task_id: task.state for task in self.airflow.tasks(run.dag_id, run.run_id)}

@@ -11,7 +11,6 @@ from almanac.config.credentials import ADMIN
 from almanac.config.files.loader import find_model
 from almanac.config.home import Home
 from almanac.data.table.dataset import DatasetTable
-from almanac.errors import TransientError
 from almanac.journal import publications
 from almanac.journal.journal import Journal
 from almanac.journal.records import DecisionKind
@@ -20,6 +19,7 @@ from almanac.scoring.predictions import PredictionTable
 from almanac.services.airflow_api import AirflowClient
 from almanac.services.services import Services
 from almanac.storage.files import write_bytes
+from tests.e2e.events import post_event
 from tests.production import small_weather
 from tests.waiting import wait
 
@@ -53,16 +53,7 @@ class Port:
         write_bytes(f"{self.home.landing_of('weather')}/{name}", content)
 
     def post(self, height: object) -> None:
-        """Post an event; a busy SQLite may make Airflow answer that it could not take it."""
-
-        def taken() -> bool:
-            try:
-                self.airflow.emit("almanac://weather/events/tides", {"height_m": height})
-            except TransientError:
-                return False
-            return True
-
-        wait(taken, "Airflow to take an event")
+        post_event(self.airflow, "almanac://weather/events/tides", {"height_m": height})
 
     def rows(self) -> int:
         dataset = DatasetTable.of(self.home, find_model(self.home.models, "weather"))

@@ -12,6 +12,7 @@ from almanac.cli.app import app
 from almanac.journal.records import DecisionKind
 from almanac.services.airflow_api import AirflowClient, DagRun
 from almanac.services.services import Services
+from tests.e2e.events import post_event
 from tests.e2e.watched import Watched, declare
 from tests.servers.mail import Mailbox, mail_server
 from tests.waiting import wait
@@ -239,7 +240,7 @@ def test_monitor_whose_watch_is_marked_as_done_leads_to_nothing(office: Office, 
 
 def test_retrain_request_that_somebody_posts_is_refused_in_writing(office: Office, first: DagRun) -> None:
     before = {run.run_id for run in office.airflow.runs("train_weather")}
-    office.airflow.emit("almanac://weather/retrain_request", {"reason": "I say so"})
+    post_event(office.airflow, "almanac://weather/retrain_request", {"reason": "I say so"})
     new = wait(lambda: [one for one in office.airflow.runs("train_weather") if one.run_id not in before], "a run")
     assert office.ended(new[0])["train"] == "skipped"
     (decisions,) = [one for one in office.world.journal.decisions("weather", DecisionKind.EVENT) if not one.accepted]
