@@ -13,6 +13,7 @@ from almanac.journal.records import WindowState
 from almanac.sample.weather_files import TIMESTAMP_FORMAT, write_csv
 from almanac.sample.weather_generator import generate_month
 from almanac.services.airflow_api import AirflowClient, DagRun
+from tests.e2e.events import post_event
 
 START = datetime(2021, 1, 1, tzinfo=UTC)
 TRIGGERS = {
