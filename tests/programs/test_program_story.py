@@ -18,12 +18,18 @@ from almanac.scoring.score import score_new_windows
 from tests.programs.conftest import TINY
 from tests.programs.test_program_candidate import story  # noqa: F401 - a fixture
 from tests.release.conftest import registry  # noqa: F401 - a fixture
-from tests.training.conftest import START, small  # noqa: F401 - a fixture
+from tests.training.conftest import START, change, small  # noqa: F401 - fixtures
 
 
 @pytest.mark.slow
-def test_version_of_a_program_scores_is_backed_up_and_its_graph_is_adopted(story, tmp_path, monkeypatch) -> None:  # noqa: F811
+def test_version_of_a_program_scores_is_backed_up_and_its_graph_is_adopted(
+    story,  # noqa: F811
+    change,  # noqa: F811
+    tmp_path,
+    monkeypatch,
+) -> None:
     world = story(TINY.read_text(), params={"epochs": 40, "learning_rate": 1.0}, learning={"epochs": 40})
+    world.model = change(world.model, "gates.segments", by="all", min_rows=50)  # sixty days are few for each hour
     verdict, logged = world.run(candidates=["mine"])
     assert verdict.accepted, verdict.reasons
     number = world.crown(logged)
