@@ -18,7 +18,16 @@ from almanac.errors import AlmanacError, ConfigError, IntegrityError
 from almanac.journal.records import DecisionKind
 from almanac.registry import files
 from almanac.registry.records import Tag
-from almanac.transfer.archive import HEAD, ArchivedFile, ArchiveHead, read_archive, signed_head, write_members
+from almanac.transfer.archive import (
+    HEAD,
+    MAX_FILES,
+    ArchivedFile,
+    ArchiveHead,
+    read_archive,
+    signed_head,
+    write_archive,
+    write_members,
+)
 from almanac.transfer.content import check_content
 from almanac.transfer.signature import public_key, sign, trusted_keys
 from tests.training.conftest import NOW
@@ -160,7 +169,7 @@ def test_archive_whose_list_is_nested_too_deeply_is_refused(key, tmp_path) -> No
         {"files": [{"path": "a", "size": -1, "sha256": "0" * 64}]},
         {"files": [{"path": "a", "size": "1", "sha256": "0" * 64}]},
         {"files": [{"path": "a", "size": 1, "sha256": "zz"}]},
-        {"files": [{"path": f"a{number}", "size": 1, "sha256": "0" * 64} for number in range(65)]},
+        {"files": [{"path": f"a{number}", "size": 1, "sha256": "0" * 64} for number in range(MAX_FILES + 1)]},
         {"surplus": 1},
     ],
 )
@@ -431,3 +440,17 @@ def test_head_that_was_read_is_what_was_signed(key, content) -> None:
     head = ArchiveHead.model_validate(body_of(content))
     assert json.loads(signed_head(head, key))["body"]["files"][0] == head.files[0].model_dump()
     assert isinstance(head.files[0], ArchivedFile)
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        ([f"n{number}" for number in range(MAX_FILES + 1)], "cannot be exported: files: .* at most 2000 items"),
+        (["artifacts/program/native/" + "w" * 150], "cannot be exported: name is too long. Give the file a shorter"),
+    ],
+)
+def test_export_of_what_no_archive_holds_says_so_and_leaves_no_file(key, tmp_path, names, words) -> None:
+    facts = {"model": "weather", "version": "1", "exported_by": "ada", "almanac": "0.2.0"}
+    with pytest.raises(ConfigError, match=words):
+        write_archive(tmp_path / "a.tar", dict.fromkeys(names, b""), key, now=NOW, **facts)
+    assert list(tmp_path.iterdir()) == []

@@ -29,6 +29,7 @@ from almanac.transfer.signature import has_signed, public_key, sign
 FORMAT = 1
 HEAD = "almanac-version.json"
 MAX_HEAD_BYTES = 1 << 20
+MAX_FILES = 2_000  # a program may leave a thousand natives
 MAX_BYTES = 1 << 31  # of all files together: they are held in memory
 _BLOCK = tarfile.BLOCKSIZE
 _ASK = "Ask for another export of the version; import nothing of this file"
@@ -63,7 +64,7 @@ class ArchiveHead(_ClosedPart):
     exported_at: AwareDatetime
     exported_by: Annotated[str, Field(max_length=200)]
     almanac: Annotated[str, Field(max_length=100)]
-    files: Annotated[tuple[ArchivedFile, ...], Field(min_length=1, max_length=64)]
+    files: Annotated[tuple[ArchivedFile, ...], Field(min_length=1, max_length=MAX_FILES)]
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
@@ -111,13 +112,17 @@ def write_archive(path: Path, files: Mapping[str, bytes], key: Key, *, now: date
         facts: `model`, `version`, `exported_by`, `almanac`.
 
     Raises:
-        ConfigError: the file exists, or cannot be written.
+        ConfigError: the file exists or cannot be written, or the version has more, larger or other files than an
+            archive holds.
     """
     listed = tuple(
         ArchivedFile(path=name, size=len(content), sha256=hashlib.sha256(content).hexdigest())
         for name, content in files.items()
     )
-    head = ArchiveHead.model_validate({**facts, "exported_at": now, "files": listed})
+    try:
+        head = ArchiveHead.model_validate({**facts, "exported_at": now, "files": listed})
+    except ValidationError as error:
+        raise ConfigError(f"{path}: the version cannot be exported: {_first_fault(error)}") from error
     if path.exists():
         raise ConfigError(f"{path}: exists already; name another file, or remove this one")
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -129,6 +134,8 @@ def write_archive(path: Path, files: Mapping[str, bytes], key: Key, *, now: date
         partial.replace(path)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written: {error}. Name a file in a folder where you may write") from error
+    except ValueError as error:  # tar: a name that does not fit
+        raise ConfigError(f"{path}: the version cannot be exported: {error}. Give the file a shorter name") from error
     finally:
         partial.unlink(missing_ok=True)
     return head
@@ -230,9 +237,12 @@ def _read_head(raw: bytes, trusted: Mapping[str, str], where: str) -> tuple[Arch
     try:
         return ArchiveHead.model_validate(body), trusted[public]
     except ValidationError as error:
-        first = error.errors()[0]
-        place = shorten(".".join(map(str, first["loc"])), 100)
-        raise IntegrityError(f"{where}: {HEAD}: {place}: {shorten(first['msg'], 200)}. {_ASK}") from error
+        raise IntegrityError(f"{where}: {HEAD}: {_first_fault(error)}. {_ASK}") from error
+
+
+def _first_fault(error: ValidationError) -> str:
+    first = error.errors()[0]
+    return f"{shorten('.'.join(map(str, first['loc'])), 100)}: {shorten(first['msg'], 200)}"
 
 
 def _parts(document: Any) -> tuple[dict[str, Any], str, str]:
