@@ -214,7 +214,7 @@ ELSEWHERE = (
         "What it costs",
         _BENCH,
         "tests/docs/test_benchmarks.py",
-        "python -m bench.serve --requests 400 --connections 1",
+        "python -m bench.serve --requests 1000 --connections 1",
     ),
     *_lines(
         "docs/rollouts.md",
