@@ -13,17 +13,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from almanac.config.sections.own.program import ProgramLimits
-from almanac.display import clean
 from almanac.errors import ConfigError, TransientError
 from almanac.programs import supervisor
+from almanac.programs.bounded_log import BoundedLog
 from almanac.programs.contract import CODE, TEMPORARY, TRY_AGAIN
 from almanac.programs.history import EpochLine, HistoryFile
 
 Report = Callable[[str], None]
 Rule = Callable[[Sequence[EpochLine]], str]
 
-MAX_LOG_BYTES = 200_000  # of one call, into the task's log
-_TAIL_BYTES, _TAIL_LINES, _TAIL_CHARACTERS = 2_000, 3, 300
 _LOOK_S = 0.2
 _SIZE_LOOK_S = 2.0
 GRACE_S = 30.0  # for a program that is asked to end, to write the graph of its best epoch
@@ -96,7 +94,7 @@ def run_program(call: Call, *, report: Report, rule: Rule = lambda _: "", saved:
 
     Args:
         call: what is run.
-        report: takes its output, line by line, up to `MAX_LOG_BYTES`.
+        report: takes its output, line by line, up to `bounded_log.MAX_LOG_BYTES`.
         rule: gives the rule that the epochs so far break; it is then asked to end, and has `GRACE_S` for that.
         saved: called with the name of each new file in a folder of `write`.
 
@@ -113,7 +111,7 @@ class _ProgramRun:
     report: Report
     rule: Rule
     saved: Report
-    output: "_BoundedLog" = field(init=False)
+    output: BoundedLog = field(init=False)
     history: HistoryFile = field(init=False)
     asked: str = field(default="", init=False)
     asked_at: float = field(default=0.0, init=False)
@@ -121,7 +119,7 @@ class _ProgramRun:
     names: set[str] = field(default_factory=set, init=False)
 
     def run(self) -> Ended:
-        self.output = _BoundedLog(self.report)
+        self.output = BoundedLog(self.report)
         self.history = HistoryFile(self.call.folder, self.call.where)
         self.names = self._saved_names()
         started = time.monotonic()
@@ -244,45 +242,6 @@ class _ProgramRun:
         if ended < 0:
             raise ConfigError(f"{where}: died of signal {signal.Signals(-ended).name}{words}")
         raise ConfigError(f"{where}: exit code {ended}, expected 0{words}")
-
-
-@dataclass
-class _BoundedLog:
-    """Passes lines on until there are too many, and remembers the last ones."""
-
-    report: Report
-    passed: int = 0
-    total: int = 0
-    tail_bytes: bytes = b""
-    _begun: bytes = b""
-
-    def add(self, content: bytes) -> None:
-        self.total += len(content)
-        self.tail_bytes = (self.tail_bytes + content)[-_TAIL_BYTES:]
-        if self.passed >= MAX_LOG_BYTES:
-            return
-        *lines, self._begun = (self._begun + content).split(b"\n")
-        for line in [*lines, *([self._begun] if len(self._begun) > _TAIL_BYTES else [])]:
-            self._pass(line)
-        if len(self._begun) > _TAIL_BYTES:
-            self._begun = b""
-
-    def close(self) -> None:
-        if self.passed < MAX_LOG_BYTES and self._begun:
-            self._pass(self._begun)
-        if self.passed >= MAX_LOG_BYTES:
-            self.report(f"{self.total:,} bytes of output in all; the last of them: {self.tail}")
-
-    @property
-    def tail(self) -> str:
-        """The last lines: of a Python program its error stands there."""
-        lines = self.tail_bytes.decode("utf-8", "replace").strip().splitlines()[-_TAIL_LINES:]
-        return clean(" | ".join(line.strip() for line in lines)[-_TAIL_CHARACTERS:])
-
-    def _pass(self, line: bytes) -> None:
-        if self.passed < MAX_LOG_BYTES:
-            self.passed += len(line) + 1
-            self.report(line[:_TAIL_BYTES].decode("utf-8", "replace").rstrip())
 
 
 def _environment(call: Call) -> dict[str, str]:
