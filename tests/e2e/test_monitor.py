@@ -89,7 +89,7 @@ def test_monitor_asks_with_figures_and_reports_that_it_waits(office: Office, fir
     assert "performance is degraded in 2 consecutive windows" in question["body"]
     assert question["options"] == ["Nothing", "Ask for a retrain", "Put the previous version back", "Stop scoring"]
     assert list(question["params"]) == ["why"]
-    assert sum("what should be done? An answer is waited for" in one for one in office.mailbox.subjects) == 1
+    assert sum("what should be done? A decision is needed" in one for one in office.mailbox.subjects) == 1
 
 
 def test_monitor_runs_on_while_its_question_waits_and_asks_and_reports_no_second_time(
