@@ -66,8 +66,13 @@ def test_program_that_may_use_the_network_opens_a_connection(team) -> None:  # n
 
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        team.write(f"import socket\nsocket.create_connection(('127.0.0.1', {port}), 5)\n" + GIVES_ITS_GRAPH)
+        said = f"import socket\nsocket.create_connection(('127.0.0.1', {port}), 5).sendall(b'hello')\n"
+        team.write(said + GIVES_ITS_GRAPH)
         team.fit(network=True)
+        server.settimeout(60)
+        connection, _ = server.accept()
+        with connection:
+            assert connection.recv(5) == b"hello"
 
 
 def test_program_cannot_say_for_itself_how_it_ended(team) -> None:  # noqa: F811
