@@ -15,10 +15,11 @@ from tests.data.installation import NOW
 
 _WRITE = """
 import sys
+from datetime import UTC, datetime
 from almanac.journal.journal import Journal
 from almanac.journal.records import Decision, DecisionKind, RunRef
-from tests.data.installation import NOW
-Journal(sys.argv[1]).record_decision(Decision("weather", DecisionKind.EVENT, True, (), NOW, RunRef("d", sys.argv[2])))
+now = datetime(2026, 11, 21, 12, tzinfo=UTC)
+Journal(sys.argv[1]).record_decision(Decision("weather", DecisionKind.EVENT, True, (), now, RunRef("d", sys.argv[2])))
 """
 
 

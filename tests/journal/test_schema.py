@@ -19,7 +19,7 @@ from almanac.journal.database import Database
 from almanac.journal.journal import Journal
 from almanac.journal.schema import HEAD, UNVERSIONED, VERSION_TABLE
 from almanac.journal.upgrade import find_upgrade, upgrade_journal
-from tests.journal.revisions import FIRST, execute, make, shape
+from tests.journal.revisions import FIRST, copy, execute, make, shape
 from tests.journal.test_journal import BATCH, DECISION
 from tests.servers.postgres import REASON, binaries, postgres
 
@@ -75,7 +75,7 @@ def test_new_database_has_the_tables_that_all_migrations_make(url: str, tmp_path
 
 @pytest.mark.parametrize("revision", OLDER)
 def test_older_journal_is_refused_until_it_is_upgraded_and_keeps_its_rows(url: str, revision: str) -> None:
-    make(url, revision)
+    copy(url, revision)
     before, backups = shape(url), list[dict[str, Any]]()
 
     with pytest.raises(JournalSchemaError, match=r"expected revision \d+\. .* Upgrade it: \./almanac journal upgrade"):
@@ -95,7 +95,7 @@ def test_older_journal_is_refused_until_it_is_upgraded_and_keeps_its_rows(url: s
 
 @pytest.mark.parametrize("first", ["0004", HEAD])
 def test_unversioned_journal_that_has_later_changes_already_is_upgraded(url: str, first: str) -> None:
-    make(url, first)
+    copy(url, first)
     execute(url, f"DROP TABLE {VERSION_TABLE}", "DROP TABLE table_marks")  # as a branch without 0003 left it
     upgrade_journal(url, lambda: None)
     current = shape(url)
@@ -128,7 +128,7 @@ def test_missing_journal_is_created_without_a_backup(url: str) -> None:
     ids=["use", "upgrade", "check"],
 )
 def test_newer_journal_is_refused_and_nothing_is_written(url: str, use: Callable[[str], object]) -> None:
-    make(url, HEAD)
+    copy(url, HEAD)
     execute(url, "DROP TABLE table_marks", f"UPDATE {VERSION_TABLE} SET version_num = '{NEWER}'")  # noqa: S608
     before = shape(url)
     with pytest.raises(JournalSchemaError, match=rf"revision {NEWER}, expected {HEAD}: a newer release has"):
@@ -140,7 +140,7 @@ def test_failing_backup_leaves_an_older_journal_as_it_was(url: str) -> None:
     def away() -> None:
         raise TransientError("the backup repository is away")
 
-    make(url, UNVERSIONED)
+    copy(url, UNVERSIONED)
     before = shape(url)
     with pytest.raises(TransientError, match="the backup repository is away"):
         upgrade_journal(url, away)
@@ -149,7 +149,7 @@ def test_failing_backup_leaves_an_older_journal_as_it_was(url: str) -> None:
 
 
 def test_tables_older_than_0_1_are_refused_and_no_migration_stays(url: str) -> None:
-    make(url, UNVERSIONED)
+    copy(url, UNVERSIONED)
     execute(url, "ALTER TABLE decisions DROP COLUMN ask")
     before = shape(url)
     with pytest.raises(JournalSchemaError, match=r"no journal of release 0\.1 or later: .* lack decisions\.ask\. Noth"):
@@ -170,7 +170,7 @@ def upgrade_in_steps(url: str, pipe: Any) -> None:
 
 
 def test_two_upgrades_at_once_one_upgrades_and_the_other_waits(url: str) -> None:
-    make(url, UNVERSIONED)
+    copy(url, UNVERSIONED)
     context = multiprocessing.get_context("spawn")
     pipes = [context.Pipe() for _ in range(2)]
     workers = [context.Process(target=upgrade_in_steps, args=(url, theirs)) for _, theirs in pipes]
@@ -195,7 +195,7 @@ def test_upgrade_waits_for_no_longer_than_its_limit(url: str, monkeypatch: pytes
     from almanac.journal.exclusive import exclusive
 
     monkeypatch.setattr(upgrade, "_WAIT_S", 0.3)
-    make(url, UNVERSIONED)
+    copy(url, UNVERSIONED)
     began = time.monotonic()
     with exclusive(url, "journal-upgrade"), pytest.raises(TransientError, match="another process"):
         upgrade_journal(url, never)
