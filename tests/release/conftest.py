@@ -154,3 +154,11 @@ def world(home: Home, model: Model, frame) -> Home:
     rows = frame.with_columns(_row=pl.int_range(1, pl.len() + 1, dtype=pl.Int64))
     publish_rows(DatasetTable.of(home, model), rows, "batch")
     return home
+
+
+@pytest.fixture
+def two(registry: Registry, model: Model, journal: Journal, run: RunRef, kept: str, stock) -> None:
+    """Versions 1 and 2 of the kept MLflow run, of which 2 is champion and 1 was: without training and judging them."""
+    stock(kept, kept)
+    for version in ("1", "2"):
+        promote(registry, model, version, reason="passed", run=run, journal=journal, now=NOW)

@@ -41,9 +41,7 @@ def test_promote_moves_champion_to_previous_with_audit(registry, model, journal,
     assert len(journal.decisions(model.name, DecisionKind.PROMOTION)) == 2
 
 
-def test_promote_again_changes_nothing(registry, model, journal, run, crown) -> None:
-    crown()
-    crown(replace(run, run_id="second"))
+def test_promote_again_changes_nothing(registry, model, journal, run, two) -> None:
     moves = journal.alias_moves(model.name)
     promote(registry, model, "2", reason="again", run=run, journal=journal, now=NOW)
     assert registry.aliases(model.name) == {"champion": "2", "previous": "1"}
@@ -54,13 +52,12 @@ def test_promote_again_changes_nothing(registry, model, journal, run, crown) -> 
     "dies_at", ["set_registered_model_alias", "delete_registered_model_alias", "set_model_version_tag"]
 )
 def test_promote_after_a_death_in_the_middle_completes(
-    registry, model, journal, run, crown, log, frame, trained, monkeypatch, dies_at: str
+    registry, model, journal, run, stock, kept, monkeypatch, dies_at: str
 ) -> None:
-    crown()
+    stock(kept, kept)
+    promote(registry, model, "1", reason="passed", run=run, journal=journal, now=NOW)
+    registry.client.set_registered_model_alias(model.name, "challenger", "2")
     second = replace(run, run_id="second")
-    run_id = log(replace(trained, data=replace(trained.data, labelled_until=NOW)), second)  # as good, on newer rows
-    judge_run(model, registry, run_id, frame, journal=journal, run=second, now=NOW)
-    register(registry, model.name, run_id, run=run, journal=journal, now=NOW)
 
     def die(*arguments: object) -> None:
         if arguments[1] != "previous":
@@ -76,9 +73,7 @@ def test_promote_after_a_death_in_the_middle_completes(
     assert (newest.alias, newest.from_version, newest.to_version) == ("champion", "1", "2")
 
 
-def test_promote_back_to_previous_is_allowed(registry, model, journal, run, crown) -> None:
-    crown()
-    crown(replace(run, run_id="second"))
+def test_promote_back_to_previous_is_allowed(registry, model, journal, run, two) -> None:
     promote(registry, model, "1", reason="rollback", run=run, journal=journal, now=NOW)
     assert registry.aliases(model.name) == {"champion": "1", "previous": "2"}
 
@@ -93,11 +88,12 @@ def test_promote_version_that_passed_no_gate_refuses(registry, model, journal, r
 
 
 def test_promote_version_whose_graph_is_another_refuses_and_moves_nothing(
-    registry, model, journal, run, crown, tmp_path
+    registry, model, journal, run, log, trained, stock, kept, tmp_path
 ) -> None:
-    crown()
-    crown(replace(run, run_id="second"))
-    own = registry.version(model.name, "1").mlflow_run_id
+    own = log(trained)
+    stock(own, kept)
+    for version in ("1", "2"):
+        promote(registry, model, version, reason="passed", run=run, journal=journal, now=NOW)
     (tmp_path / "model.onnx").write_bytes(b"another graph")
     registry.client.log_artifact(own, str(tmp_path / "model.onnx"), "model")
     with pytest.raises(IntegrityError, match="the bytes are not what was recorded"):

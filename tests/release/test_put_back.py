@@ -6,19 +6,13 @@ import pytest
 
 from almanac.journal.records import DecisionKind
 from almanac.monitoring.execute_actions import put_previous_back
+from almanac.release.promotion import promote
 from tests.contexts import context_of
-
-
-@pytest.fixture
-def two(crown, run):
-    """Versions 1 and 2, of which 2 is champion."""
-    return [crown(replace(run, run_id=f"run {number}")) for number in (1, 2)]
+from tests.training.conftest import NOW
 
 
 @pytest.fixture
 def put_back(registry, model, home, journal, run):
-    from tests.training.conftest import NOW
-
     def put(champion: str = "2", run_id: str = "monitor"):
         at = replace(run, dag_id="monitor_weather", run_id=run_id)
         context = context_of(home, at, NOW, journal=journal, registry=registry)
@@ -45,6 +39,7 @@ def test_put_previous_back_other_champion_by_now_moves_nothing(registry, model, 
     assert registry.aliases(model.name)["champion"] == "2"
 
 
-def test_put_previous_back_without_one_moves_nothing(registry, model, crown, run, put_back) -> None:
-    crown(replace(run, run_id="only"))
+def test_put_previous_back_without_one_moves_nothing(registry, model, journal, run, stock, kept, put_back) -> None:
+    stock(kept)
+    promote(registry, model, "1", reason="passed", run=run, journal=journal, now=NOW)
     assert put_back(champion="1") is None
