@@ -11,8 +11,9 @@ COMPILE := $(UV) pip compile --universal --python-version 3.11 --generate-hashes
 # which takes two thirds of its start.
 export UV_COMPILE_BYTECODE := 1
 unexport PYTHONDONTWRITEBYTECODE
-# On all cores (more processes: WORKERS=3); what one folder's fixtures share stays in one process (tests/conftest.py).
-WORKERS ?= $(shell nproc)
+# Two processes a core: tests wait for servers and processes for nearly half of their time (other numbers: WORKERS=3).
+# What one folder's fixtures share stays in one process (tests/conftest.py).
+WORKERS ?= $(shell echo $$((2 * $$(nproc))))
 ON_ALL_CORES := -n $(WORKERS) --no-loadscope-reorder --durations=10
 # Databases wait for a disk at each commit: where shared memory has eight gigabytes left, the files of tests lie there.
 IN_MEMORY := $(shell [ "$$(df --output=avail -k /dev/shm 2>/dev/null | tail -1)" -gt 8388608 ] 2>/dev/null && echo TMPDIR=/dev/shm)

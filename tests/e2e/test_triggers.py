@@ -1,5 +1,7 @@
 """Every declared kind of trigger against a running Airflow: posted, closed, backfilled, published."""
 
+from typing import Any
+
 import pytest
 from typer.testing import CliRunner
 
@@ -7,6 +9,7 @@ from almanac.cli.app import app
 from almanac.errors import PermanentError
 from almanac.journal.records import DecisionKind
 from almanac.services.airflow_api import DagRun
+from tests.e2e.events import post_once
 from tests.e2e.port import Port, finished
 from tests.waiting import wait
 
@@ -26,7 +29,11 @@ def test_window_backfill_closes_each_window_of_the_range(harbour: Port) -> None:
         "to_date": "2021-01-06T00:00:00Z",
         "max_active_runs": 4,
     }
-    harbour.airflow.call("POST", "/backfills", body=body)
+
+    def begun() -> list[Any]:
+        return harbour.airflow.listed("/backfills", "backfills", dag_id="window_weather")
+
+    post_once(harbour.airflow, "/backfills", body, begun)
     runs = wait(lambda: finished(harbour.runs("window_weather")), "the backfill")
     assert [run.state for run in runs] == ["success"] * 6
     assert harbour.windows() == {**dict.fromkeys(range(1, 5), "done"), 5: "empty", 6: "empty"}
@@ -48,7 +55,8 @@ def test_window_gaps_are_seen_in_one_command(harbour: Port, monkeypatch: pytest.
 def test_window_one_is_run_again_alone(harbour: Port) -> None:
     path = "/dags/window_weather/dagRuns"
     before, scored = len(harbour.runs("window_weather")), harbour.scored(3)
-    harbour.airflow.call("POST", path, body={"logical_date": None, "partition_key": "2021-01-03T00:00:00"})
+    again = {"logical_date": None, "partition_key": "2021-01-03T00:00:00"}
+    post_once(harbour.airflow, path, again, lambda: harbour.runs("window_weather")[before:])
     runs = wait(lambda: finished(harbour.runs("window_weather")[before:]), "the window")
     assert [run.state for run in runs] == ["success"]
     wait(lambda: harbour.scored(3) == scored + 1, "scoring to be triggered for it again")

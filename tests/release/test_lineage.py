@@ -1,6 +1,7 @@
 """From a prediction back to the files, and a version made again from its passport."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from almanac.release.rebuild import rebuild
 from almanac.scoring.prediction_id import PredictionId
 from almanac.training.candidate_log import log_candidate
 from almanac.training.train import train_candidate
+from almanac.training.trained import TrainedCandidate
 from tests.data.parts import publish_rows
 from tests.training.conftest import NOW
 
@@ -56,13 +58,23 @@ def home(tmp_path: Path, model, frame, monkeypatch) -> Home:
     return home
 
 
-@pytest.fixture
-def version(home, registry, model, run):
-    """`version(dataset_version)`: a registered version that was trained on the dataset's version 1."""
+@pytest.fixture(scope="module")
+def fitted() -> list[TrainedCandidate]:
+    """What the first test that asks for it has trained: all homes hold the same rows."""
+    return []
 
-    def registered(dataset_version: int = 1):
-        frame = DatasetTable.of(home, model).read(version=1)
-        candidate = train_candidate(model, frame, now=NOW)
+
+@pytest.fixture
+def version(home, registry, model, run, fitted):
+    """`version(dataset_version)`: a registered version that was trained on the dataset's version 1.
+
+    Its graph names the model of the test that trained; `own=True` trains for this one.
+    """
+
+    def registered(dataset_version: int = 1, *, own: bool = False):
+        if own or not fitted:
+            fitted.append(train_candidate(model, DatasetTable.of(home, model).read(version=1), now=NOW))
+        candidate = replace(fitted[-1], model=model)
         context = TrainingContext(run, dataset_version=dataset_version, reason="by hand")
         run_id = log_candidate(registry, candidate, profile_json="{}", context=context)
         registry.client.create_registered_model(model.name)
@@ -122,7 +134,7 @@ def test_trace_prediction_that_was_not_published_is_refused(home, registry, mode
 
 
 def test_rebuild_gives_the_same_to_the_last_digit_and_writes_nothing(home, registry, model, version) -> None:
-    made = version()
+    made = version(own=True)
     before = registry.versions(model.name), registry.client.search_runs([registry.experiment(model.name)])
     done = rebuild(home, registry, made, on_progress=lambda _: None)
     assert done.same
