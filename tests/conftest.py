@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _REPOSITORY = Path(__file__).resolve().parents[1]
 _HOME = tempfile.mkdtemp(prefix="almanac-tests-")
+# Of the process that deals the tests; those that run them inherit it.
+_SHARED = os.environ.setdefault("ALMANAC_TESTS_SHARED", _HOME)
 
 os.environ.update(
     {
@@ -90,7 +92,7 @@ def _suites_built_once() -> Iterator[None]:
 def _mlflow_tables() -> Iterator[None]:
     from tests.mlflow_tables import tables_made_once
 
-    with tables_made_once(Path(_HOME, "mlflow-tables.db")):
+    with tables_made_once(Path(_SHARED, "mlflow-tables.db")):
         yield
 
 
