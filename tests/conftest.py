@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _REPOSITORY = Path(__file__).resolve().parents[1]
 _HOME = tempfile.mkdtemp(prefix="almanac-tests-")
 # Of the process that deals the tests; those that run them inherit it.
-_SHARED = os.environ.setdefault("ALMANAC_TESTS_SHARED", _HOME)
+_SHARED = os.environ.setdefault("SHARED_BY_TEST_PROCESSES", _HOME)
 
 os.environ.update(
     {
