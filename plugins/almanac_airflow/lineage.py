@@ -36,7 +36,7 @@ _ROWS = {"dataset": "published_rows", "predictions": "rows"}
 _TABLES = {"dataset": Home.dataset_of, "predictions": Home.predictions_of, "landing": Home.landing_of}
 
 
-def lineage_of(operator: "ModelOperator") -> "OperatorLineage":
+def lineage_of(operator: "ModelOperator") -> "OperatorLineage[Any]":
     """The assets that a step has read, and those that it has written: announced by an event, so none when it failed.
 
     Args:
@@ -58,7 +58,9 @@ def as_input(model: str, what: str, facts: Facts) -> "InputDataset":
     from openlineage.client.facet_v2 import input_statistics_input_dataset as statistics
 
     rows = facts.get("rows_read")
-    counted = {} if rows is None else {"inputStatistics": statistics.InputStatisticsInputDatasetFacet(rowCount=rows)}
+    counted: dict[str, Any] = {}
+    if rows is not None:
+        counted["inputStatistics"] = statistics.InputStatisticsInputDatasetFacet(rowCount=rows)
     return InputDataset(**_name_of(model, what), facets=_facets(model, what, facts), inputFacets=counted)
 
 
@@ -86,7 +88,9 @@ def _output(model: str, what: str, facts: Facts, rows: int | None) -> "OutputDat
     from openlineage.client.event_v2 import OutputDataset
     from openlineage.client.facet_v2 import output_statistics_output_dataset as statistics
 
-    counted = {} if rows is None else {"outputStatistics": statistics.OutputStatisticsOutputDatasetFacet(rowCount=rows)}
+    counted: dict[str, Any] = {}
+    if rows is not None:
+        counted["outputStatistics"] = statistics.OutputStatisticsOutputDatasetFacet(rowCount=rows)
     return OutputDataset(**_name_of(model, what), facets=_facets(model, what, facts), outputFacets=counted)
 
 
