@@ -36,7 +36,7 @@ _ROWS = {"dataset": "published_rows", "predictions": "rows"}
 _TABLES = {"dataset": Home.dataset_of, "predictions": Home.predictions_of, "landing": Home.landing_of}
 
 
-def lineage_of(operator: "ModelOperator") -> "OperatorLineage[Any]":
+def lineage_of(operator: "ModelOperator") -> "OperatorLineage[Any, Any]":
     """The assets that a step has read, and those that it has written: announced by an event, so none when it failed.
 
     Args:
