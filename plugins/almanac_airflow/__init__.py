@@ -10,6 +10,14 @@ def provider_info() -> dict[str, object]:
         "package-name": "almanac",
         "name": "Almanac",
         "description": "Schedules everything around a machine-learning model: data, training, scoring, backups.",
+        # No handler: Airflow checks nothing of these addresses, as before.
+        "asset-uris": [
+            {
+                "schemes": ["almanac"],
+                "handler": None,
+                "to_openlineage_converter": "almanac_airflow.lineage.to_openlineage",
+            }
+        ],
         "notifications": ["almanac_airflow.notifiers.alert.AlertNotifier"],
         "operators": [
             {

@@ -122,7 +122,7 @@ def test_worded_end_says_how_long_it_lasted():
 
     assert message.subject == "over: pressure has drifted"
     assert message.severity == "info"
-    assert "from 2026-11-21T12:00:00+00:00 to 2026-11-21T13:00:00+00:00" in message.error
+    assert "from 2026-11-21 12:00 UTC to 2026-11-21 13:00 UTC" in message.error
 
 
 def test_alerts_route_to_a_channel_that_is_not_declared_is_refused():

@@ -400,6 +400,14 @@ ELSEWHERE = (
         "./almanac up --pass AIRFLOW_CONN_ALMANAC_STORAGE",
     ),
     *_lines(
+        "docs/metrics.md",
+        "Lineage for a catalogue (OpenLineage)",
+        "needs a receiver; a real server of that interface takes its place in",
+        "tests/plugins/operators/test_lineage.py",
+        """export AIRFLOW__OPENLINEAGE__TRANSPORT='{"type": "http", "url": "https://marquez.example", "auth": {"type": "api_key", "apiKey": "..."}}'""",  # noqa: E501
+        "./almanac up --pass AIRFLOW__OPENLINEAGE__TRANSPORT",
+    ),
+    *_lines(
         "docs/object-storage.md",
         "When something is wrong",
         _FOREIGN,

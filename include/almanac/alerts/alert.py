@@ -1,7 +1,7 @@
 """Conditions and their due messages: each is sent once while it lasts. Pure; no clock, no database."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal
 
 from almanac.alerts.message import Message, iso
@@ -122,15 +122,19 @@ def worded(alert: Alert, what: str, now: datetime) -> Message:
     subject = f"{prefix}{message.subject}"
     if what != "end":
         return replace(message, subject=subject)
-    ended = iso(alert.ended_at or now)
-    how = "its cause is gone."
+    ended = alert.ended_at or now
+    how = "it has been settled, or the latest check no longer finds it."
     if alert.dismissed_by:
         how = f"{alert.dismissed_by} has dismissed it: {alert.dismiss_reason}"
     return replace(
         message,
         subject=subject,
         severity="info",
-        error=f"It lasted from {since} to {ended}. It was: {message.error}",
+        error=f"It lasted from {_shown(alert.opened_at)} to {_shown(ended)}. It was: {message.error}",
         what_to_do=f"Nothing; {how}",
-        raised_at=ended,
+        raised_at=iso(ended),
     )
+
+
+def _shown(time: datetime) -> str:
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

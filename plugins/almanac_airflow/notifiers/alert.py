@@ -96,13 +96,14 @@ class ApprovalNotifier(BaseNotifier):
         from almanac.alerts.message import approval_message
 
         task, operator = context["ti"], context["task"]
-        deadline = operator.hitl_summary.get("timeout_datetime")
+        until = operator.hitl_summary.get("timeout_datetime")
+        deadline = datetime.fromisoformat(until).astimezone(UTC) if until else None
         message = approval_message(
             model=self.model,
             run=_run(context),
             task_id=task.task_id,
             question=operator.subject,
-            deadline=f"until {deadline}" if deadline else "without a deadline",
+            deadline=f"until {deadline:%Y-%m-%d %H:%M} UTC" if deadline else "without a deadline",
             silence=self.silence,
             link=operator.generate_link_to_ui(task_instance=task),
             now=datetime.now(UTC),

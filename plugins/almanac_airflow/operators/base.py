@@ -104,6 +104,8 @@ class ModelOperator(InstallationOperator):
     """Of the declaration, that the step works by."""
     reads: ClassVar[tuple[str, ...]] = ()
     """The assets of the model that the step reads: `dataset`, `champion`, ..."""
+    inputs: ClassVar[tuple[str, ...] | None] = None
+    """The assets whose content the step uses, for tools of lineage; None: those of `reads`."""
     writes: ClassVar[tuple[str, ...]] = ()
     """The assets of the model whose events the step emits."""
 
@@ -117,6 +119,9 @@ class ModelOperator(InstallationOperator):
         )
         self.model = model
         self.declaration: dict[str, Any] = {}
+        self.noted: dict[str, dict[str, Any]] = {}
+        self.announced: dict[str, dict[str, Any]] = {}
+        self.checked: list[dict[str, Any]] = []
 
     def _do_render_template_fields(self, parent: Any, *rest: Any, **more: Any) -> None:
         """Airflow calls it before the work, also of a mapped task, and shows what the fields are then."""
@@ -144,7 +149,21 @@ class ModelOperator(InstallationOperator):
 
     def announce(self, context: Context, what: str, extra: Mapping[str, Any]) -> None:
         """Say what the event of one of `writes` carries; it is emitted when the task succeeds."""
+        self.announced[what] = dict(extra)
         context["outlet_events"][assets.of_model(str(self.model), what)].extra = dict(extra)
+
+    def note_read(self, what: str, **facts: Any) -> None:
+        """Say which version of one of `reads` the step has read, by the names of that asset's events, and `rows_read`.
+
+        Read by tools of lineage only.
+        """
+        self.noted[what] = facts
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """What was read and written; Airflow's OpenLineage provider asks for it when the task has ended in any way."""
+        from almanac_airflow.lineage import lineage_of
+
+        return lineage_of(self)
 
 
 def text_of(value: Any) -> Any:

@@ -62,7 +62,8 @@ class IngestOperator(ModelOperator):
 
     template_fields: Sequence[str] = (*ModelOperator.template_fields, "files")
     sections = ("source", "dataset")
-    reads = ("dataset",)
+    reads = ("dataset",)  # its events so far
+    inputs = ("landing",)
     writes = ("dataset",)
     options: ClassVar[Mapping[str, Any]] = {"files": None, "dry_run": False}
 
@@ -150,6 +151,7 @@ class ValidateOperator(ModelOperator):
         source = {name: text_of(getattr(self, name)) for name in ("uri", "version", "since", "until")}
         limits = {name: getattr(self, name) for name in ("against_dataset", "max_bad_share", "quarantine_to")}
         verdict = validation.validate(at, self.found(), source, limits)
+        self.checked.append(verdict.to_json())
         if self.on_failure == "fail" and not verdict.passed:
             context["ti"].xcom_push(key=RESULT, value=verdict.to_json())
             verdict.require()

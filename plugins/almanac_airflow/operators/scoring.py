@@ -46,6 +46,8 @@ class ScoreOperator(ModelOperator):
     def work(self, at: "RunContext", context: Context) -> dict[str, Any]:
         """Score."""
         summary = scoring.score(at, self.declared(), self.form(context))
+        self.note_read("dataset", dataset_version=summary["dataset_version"], rows_read=summary["rows"])
+        self.note_read("champion", version=summary["model_version"])
         self.announce(context, "predictions", summary)
         return summary
 

@@ -68,7 +68,9 @@ class TrainOperator(ModelOperator):
         """Decide, unless that is done; train."""
         model, form = self.declared(), self.form(context)
         decision = self.decision or training.decide(at, model, form, ask_policy=self.ask_policy)
-        return training.train(at, model, decision, self.searched, form)
+        logged = training.train(at, model, decision, self.searched, form)
+        self.note_read("dataset", dataset_version=at.registry.logged(logged).dataset_version)
+        return logged
 
 
 class ExportOnnxOperator(ModelOperator):

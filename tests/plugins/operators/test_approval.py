@@ -96,12 +96,13 @@ def test_approval_notifier_reports_what_waits_until_when_and_where_to_answer(
     operator: PromotionApprovalOperator, model: Model, sink: WebhookSink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", "http://port:8080")
-    operator.subject, operator.hitl_summary_extra["timeout_datetime"] = "Promote weather version 5?", "2026-11-21T11:00"
+    operator.subject = "Promote weather version 5?"
+    operator.hitl_summary_extra["timeout_datetime"] = "2026-11-21T12:00+01:00"
     task = SimpleNamespace(dag_id="train_weather", run_id="r", task_id="approve", try_number=1, map_index=-1)
     ApprovalNotifier(model.name, model.alerts).notify({"ti": task, "task": operator})
     (message,) = sink.received
     assert message["severity"] == "warning"
     assert message["subject"].startswith("Promote weather version 5?")
-    assert "waits until 2026-11-21T11:00; no answer means a no" in message["error"]
+    assert "waits until 2026-11-21 11:00 UTC; no answer means a no" in message["error"]
     assert message["link"].startswith("http://port:8080/dags/train_weather/runs/r/tasks/approve/required_actions")
     assert [alert.delivered for alert in Journal(Home().journal_url).alerts("weather")] == [True]
