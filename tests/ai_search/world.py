@@ -10,7 +10,7 @@ from deltalake import write_deltalake
 
 from almanac.ai_search.identity import endpoint_of
 from almanac.ai_search.observation import ObservedService, load
-from almanac.ai_search.watch import Watched, watch_all
+from almanac.ai_search.watch import SearchWatch, watch_all
 from almanac.alerts.alert import Alert
 from almanac.alerts.alert_log import AlertLog
 from almanac.alerts.notifier import Notifier
@@ -66,7 +66,7 @@ class World:
         services = {"harbour": {"connection": "almanac_search", **self.declared}, **self.others}
         declared = SearchIndexes.model_validate({"services": services})
         notifier = Notifier(self.journal, Nobody(), lambda _: None, RUN)
-        watched = Watched(self.home, self.journal, {"weather": MODEL}, self._endpoint, self.now, self.waited.append)
+        watched = SearchWatch(self.home, self.journal, {"weather": MODEL}, self._endpoint, self.now, self.waited.append)
         watch_all(declared, watched, notifier, Alerts(), RUN)
         return sorted(one.message.subject for one in self.open())
 

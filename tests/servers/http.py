@@ -37,6 +37,7 @@ class HttpServer:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            wbufsize = -1  # head and body in one packet: else the system holds the second back for 40 ms
 
             def do_GET(self) -> None:
                 parts = urlsplit(self.path)

@@ -16,7 +16,7 @@ from almanac.ai_search.answers import (
     problem_of,
 )
 from almanac.config.search_services import SearchService
-from almanac.data.sources.http_client import ConflictError, Endpoint, HttpClient, Limits, Page, location_of
+from almanac.data.sources.http_client import AnswerLimits, Endpoint, HttpClient, HttpConflictError, Page, location_of
 from almanac.data.sources.port import Deadline
 from almanac.errors import DataError
 from almanac.json_text import parse_json
@@ -50,7 +50,7 @@ class SearchClient:
         self._url, self._version = endpoint.url.rstrip("/"), service.api_version
         self._http = HttpClient(
             endpoint,
-            limits=Limits(_MAX_BYTES, "fixed", f"the names below {key}", f"{key}.api_version"),
+            limits=AnswerLimits(_MAX_BYTES, "fixed", f"the names below {key}", f"{key}.api_version"),
             deadline=Deadline(service.timeout, key=f"{key}.timeout"),
             wait=wait,
         )
@@ -105,7 +105,7 @@ class SearchClient:
         """Start an indexer; False: the service says that it runs already."""
         try:
             self._http.request("POST", self._address(f"/indexers('{name}')/search.run"))
-        except ConflictError:
+        except HttpConflictError:
             return False
         return True
 

@@ -6,12 +6,19 @@ from datetime import date, datetime, timedelta
 
 from pydantic import TypeAdapter, ValidationError
 
-from almanac.ai_search.answers import Counter
 from almanac.journal.journal import Journal
 from almanac.journal.records import RunRef, Watermark
 
 _PREFIX = "search_service "
 DAYS = 90  # for which figures are kept, the last one of each day (UTC)
+
+
+@dataclass(frozen=True)
+class ObservedCounter:
+    """How much of something there is, and how much there may be; None: without a limit."""
+
+    usage: int
+    quota: int | None = None
 
 
 @dataclass(frozen=True)
@@ -82,7 +89,7 @@ class ObservedService:
     looked_at: datetime
     answered_at: datetime | None = None
     problem: str = ""
-    counters: dict[str, Counter] = field(default_factory=dict)
+    counters: dict[str, ObservedCounter] = field(default_factory=dict)
     indexes: dict[str, ObservedIndex] = field(default_factory=dict)
     others: tuple[str, ...] = ()
     days: dict[str, dict[str, int]] = field(default_factory=dict)

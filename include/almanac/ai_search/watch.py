@@ -20,7 +20,15 @@ from almanac.ai_search.findings import (
     unreachable,
     unreadable,
 )
-from almanac.ai_search.observation import ObservedIndex, ObservedIndexer, ObservedService, load, save, with_figures
+from almanac.ai_search.observation import (
+    ObservedCounter,
+    ObservedIndex,
+    ObservedIndexer,
+    ObservedService,
+    load,
+    save,
+    with_figures,
+)
 from almanac.alerts.alert_log import AlertLog
 from almanac.alerts.message import event_message
 from almanac.alerts.notifier import Notifier
@@ -42,7 +50,7 @@ _MOST_OTHERS = 100
 
 
 @dataclass
-class Look:
+class ServiceLook:
     """One look at one service.
 
     Attributes:
@@ -57,7 +65,7 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Watched:
+class SearchWatch:
     """What every look needs.
 
     Attributes:
@@ -78,7 +86,7 @@ class Watched:
 
 
 def watch_all(
-    declared: SearchIndexes, watched: Watched, notifier: Notifier, everybody: Alerts, run: RunRef
+    declared: SearchIndexes, watched: SearchWatch, notifier: Notifier, everybody: Alerts, run: RunRef
 ) -> dict[str, list[str]]:
     """Look at all services; one that is away never keeps the others from being looked at.
 
@@ -132,7 +140,7 @@ class Published:
     earlier: int | None = None
 
 
-def watch_service(name: str, service: SearchService, watched: Watched) -> tuple[ObservedService, Look]:
+def watch_service(name: str, service: SearchService, watched: SearchWatch) -> tuple[ObservedService, ServiceLook]:
     """Look at one service. What cannot be looked at is a finding, not an error.
 
     Raises:
@@ -141,7 +149,7 @@ def watch_service(name: str, service: SearchService, watched: Watched) -> tuple[
     now = watched.now
     before = load(watched.journal, name) or ObservedService(name, now)
     published = {index: _published(one, watched) for index, one in service.indexes.items()}
-    look = Look([], [], dict(before.started))
+    look = ServiceLook([], [], dict(before.started))
     try:
         with SearchClient(name, service, watched.endpoint(service.connection), wait=watched.wait) as client:
             statistics = client.service_statistics()
@@ -163,7 +171,7 @@ def watch_service(name: str, service: SearchService, watched: Watched) -> tuple[
         now,
         now,
         "",
-        dict(statistics.counters),
+        {one: ObservedCounter(counter.usage, counter.quota) for one, counter in statistics.counters.items()},
         observed,
         tuple(one for names in there.values() for one in names if one not in known)[:_MOST_OTHERS],
         with_figures(before.days, {**figures, **sizes, **documents}, now),
@@ -183,8 +191,8 @@ class _Place:
     service: str
     name: str
     declared: SearchIndex
-    watched: Watched
-    look: Look
+    watched: SearchWatch
+    look: ServiceLook
 
     def cannot(self, part: str, error: AlmanacError) -> None:
         """Nothing is known of a part: what is reported of it stays."""
@@ -251,7 +259,7 @@ def _start(place: _Place, observed: Mapping[str, ObservedIndexer]) -> None:
     log.info("indexer %s of %s: %s", name, place.service, "started" if accepted else "it runs already")
 
 
-def _published(declared: SearchIndex, watched: Watched) -> Published:
+def _published(declared: SearchIndex, watched: SearchWatch) -> Published:
     if declared.dataset is None:
         return Published()
     newest = newest_published(watched.journal, declared.dataset)

@@ -59,7 +59,7 @@ class Page:
 
 
 @dataclass(frozen=True)
-class Limits:
+class AnswerLimits:
     """How large an answer may be; and where a person changes that, the path and the query, for messages."""
 
     max_bytes: int
@@ -68,7 +68,7 @@ class Limits:
     query_key: str = "source.params"
 
 
-class ConflictError(PermanentError):
+class HttpConflictError(PermanentError):
     """The server is doing what it was asked to begin (409)."""
 
 
@@ -91,7 +91,12 @@ class HttpClient:
     """
 
     def __init__(
-        self, endpoint: Endpoint, *, limits: Limits, deadline: Deadline, wait: Callable[[float], None] = time.sleep
+        self,
+        endpoint: Endpoint,
+        *,
+        limits: AnswerLimits,
+        deadline: Deadline,
+        wait: Callable[[float], None] = time.sleep,
     ) -> None:
         self._origin = _origin(httpx.URL(endpoint.url))
         self._endpoint = endpoint
@@ -118,7 +123,7 @@ class HttpClient:
         So a POST must be one that may be sent twice.
 
         Raises:
-            ConflictError: the server answers 409.
+            HttpConflictError: the server answers 409.
             ConfigError: address or credentials are wrong.
             DataError: the answer is too large, or a link leads to another server.
             PermanentError: the server refuses otherwise.
@@ -186,7 +191,7 @@ class HttpClient:
         if status == 404:
             raise ConfigError(f"{message}; check the connection's address and {self._limits.path_key}")
         if status == 409:
-            raise ConflictError(f"{message}; it is doing already what it was asked to begin")
+            raise HttpConflictError(f"{message}; it is doing already what it was asked to begin")
         raise PermanentError(f"{message}; expected 200. Check {self._limits.query_key} and the server's documentation")
 
 
