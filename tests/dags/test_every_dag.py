@@ -139,5 +139,5 @@ def test_model_dags_may_be_edited_by_the_roles_of_their_kind(dags: dict[str, Any
 
 def test_dag_watch_search_is_triggered_by_the_datasets_of_indexes_and_by_the_clock(dags: dict[str, Any]) -> None:
     timetable = dags["watch_search"].timetable
-    assert [asset.name for _, asset in timetable.asset_condition.iter_assets()] == ["dataset_weather"]
-    assert timetable.timetable.summary == "*/10 * * * *"
+    assert timetable.asset_condition.name == "dataset_weather"
+    assert timetable.timetable.expression == "*/10 * * * *"
