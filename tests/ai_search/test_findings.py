@@ -37,6 +37,7 @@ def quota(values: list[int], limit: int | None) -> list[str]:
         (GROWING[:4], 14, []),  # four days are no trend
         ([19, 18, 17, 16, 15, 14], 20, []),
         ([10, 12, 9, 11, 10, 12, 9], 13, []),  # up and down
+        ([10, 16, 9, 15, 11, 17, 12], 16, []),  # its slope is above zero, and may be by chance
         ([*range(6, 12), 400, 13, 14, 15, 16, 0, 18, 19], 33, ["warning"]),  # two odd days of fourteen
         ([0, 0, 0], 0, []),  # a tier without vectors
         ([0, 0, 1], 0, ["critical"]),
@@ -117,6 +118,15 @@ def daily(minutes: list[float], **more: Any) -> list[dict[str, Any]]:
 )
 def test_judge_names_what_is_wrong_with_an_indexer(runs: list[dict[str, Any]], expected: list[str]) -> None:
     assert judged(runs) == expected
+
+
+def test_judge_a_reset_hides_no_failure_and_the_last_result_is_the_newest_word() -> None:
+    failed = run(NOW - timedelta(hours=1), status="persistentFailure")
+    reset = run(NOW, 0.0, status="reset", processed=0)
+    assert judged([reset, failed]) == ["i failed"]
+    begun = run(NOW - timedelta(hours=1), status="inProgress")
+    assert not status([begun], lastResult=run(NOW - timedelta(hours=1))).is_running
+    assert status([begun]).is_running
 
 
 def test_judge_names_an_indexer_that_has_not_succeeded_within_its_age() -> None:

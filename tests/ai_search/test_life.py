@@ -25,7 +25,9 @@ def test_watch_whole_life_of_an_index(world: World) -> None:
     service.index("ships", 60, id="Edm.String", depth="Edm.Double")
     world.look()
     assert service.started == ["hourly"]
-    world.look(6 * HOUR)  # 18:50 UTC is 20:50 in Helsinki
+    assert world.look(5 * HOUR) == []  # 40 documents less than rows for hours: the other one still waits for its hour
+    assert service.started == ["hourly"]
+    assert world.look(HOUR) == []  # 18:50 UTC is 20:50 in Helsinki
     assert service.started == ["hourly", "archive"]
     service.finish("archive", processed=40)
     service.index("ships", 100, id="Edm.String", depth="Edm.Double")
@@ -109,6 +111,21 @@ def test_watch_service_that_is_away_keeps_its_alerts_and_the_others_are_looked_a
         assert world.seen().indexes["ships"].documents == 5  # what was known, and since when
         service.throttled = []
         assert world.look() == [fields, *before, both[1]]
+
+
+def test_watch_part_that_cannot_be_read_keeps_what_was_reported_of_it(world: World) -> None:
+    world.service.index("ships", 0, id="Edm.Int32")
+    world.service.indexers["hourly"] = [run(world.now, status="persistentFailure", message="no login")]
+    wrong = ["index ships: its fields are not those that are declared", "indexer hourly failed"]
+    assert world.look() == wrong
+    world.service.answer = lambda asked: None if "search.st" not in asked.path else throttled(400)
+    unknown = [f"search service harbour: {part} cannot be looked at" for part in _PARTS]
+    assert world.look() == [*wrong, *unknown]
+    world.service.answer = None
+    assert world.look() == wrong
+
+
+_PARTS = ("index ships", "indexer archive", "indexer hourly")
 
 
 @pytest.mark.parametrize("status", [429, 503])

@@ -181,6 +181,19 @@ def test_report_ready_by_worsens_from_foreseen_to_missed_and_ends_when_it_is_don
     assert look(at(7, 5)) == []
 
 
+def test_report_ready_by_does_not_count_a_run_that_has_not_ended(journal: Journal) -> None:
+    for back in (1, 2):
+        task(journal, f"before{back}", at(6, 25, day=-back), 25 * MIN)
+    task(journal, "now", at(6, 41), MIN)
+    airflow = Runs([YESTERDAY, under_way(at(6, 40))])
+    notifier = Notifier(journal, Nobody(), lambda _: None, RUN)
+    report_ready_by(notifier, [model()], journal, airflow, RUN, at(6, 45))
+    assert not notifier.is_open("weather", "late")  # two runs are too few
+    airflow.found[-1] = PipelineRun("now", "failed", at(6, 40), at(6, 45))
+    report_ready_by(notifier, [model()], journal, airflow, RUN, at(6, 45))
+    assert notifier.is_open("weather", "late")
+
+
 def test_report_ready_by_ends_when_it_is_declared_no_longer(journal: Journal) -> None:
     notifier = Notifier(journal, Nobody(), lambda _: None, RUN)
     report_ready_by(notifier, [model()], journal, Runs([YESTERDAY]), RUN, at(8))
