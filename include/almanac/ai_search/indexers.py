@@ -106,8 +106,7 @@ def _result(part: str, name: str, status: IndexerStatus) -> Iterator[SearchFindi
             "warning",
             f"indexer {name}: {newest.failed:,} documents were not indexed",
             f"{newest.failed:,} of {newest.processed:,} documents of its last run. {reasons}",
-            "Correct these documents at their source; the next run indexes what has changed. `almanac quarantine list`"
-            " shows what was refused before.",
+            "Correct these documents at their source; the next run indexes what has changed.",
         )
 
 
