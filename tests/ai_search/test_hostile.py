@@ -75,8 +75,8 @@ def test_watch_endless_errors_and_texts_are_cut(world: World) -> None:
     content = {"status": "running", "executionHistory": [{**one, "errors": [error] * 8}] * 60}
     world.service.answer = at("/indexers('hourly')/search.status", content)
 
-    assert world.look() == ["indexer hourly: 9 documents were not indexed"]
-    words = world.words("indexer hourly: 9 documents were not indexed")
+    assert world.look() == ["indexer hourly: documents were not indexed (9)"]
+    words = world.words("indexer hourly: documents were not indexed (9)")
     assert len(words) < 3000
     assert "\u202e" not in words
     assert len(world.seen().indexes["ships"].indexers["hourly"].runs_s) <= 1
@@ -103,7 +103,7 @@ def test_watch_pages_without_an_end_are_given_up(world: World) -> None:
     assert "its pages do not end" in world.words(AWAY)
 
 
-def test_watch_answer_of_half_a_gigabyte_does_not_fill_the_memory(world: World) -> None:
+def test_watch_answer_of_128_megabytes_does_not_fill_the_memory(world: World) -> None:
     world.service.answer = at("/servicestats", b'{"a":"' + b"x" * 2**27 + b'"}')
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert world.look() == [AWAY]

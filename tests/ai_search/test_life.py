@@ -37,8 +37,10 @@ def test_watch_whole_life_of_an_index(world: World) -> None:
 
     # Documents get lost: named once the patience is over, and over when they are back.
     service.index("ships", 97, id="Edm.String", depth="Edm.Double")
-    assert world.look() == ["index ships: 3 documents are missing"]
-    assert world.words("index ships: 3 documents are missing").startswith("It has 97 documents; expected 100, the rows")
+    assert world.look() == ["index ships: documents are missing (3)"]
+    assert world.words("index ships: documents are missing (3)").startswith(
+        "It has 97 documents; expected 100, the rows"
+    )
     service.index("ships", 100, id="Edm.String", depth="Edm.Double")
     assert world.look() == []
 
@@ -57,8 +59,8 @@ def test_watch_whole_life_of_an_index(world: World) -> None:
     assert world.look() == ["indexer hourly failed"]
     assert "login \\x1b[31mfailed" in world.words("indexer hourly failed")
     service.indexers["hourly"].insert(0, run(world.now, failed=2))
-    assert world.look() == ["indexer hourly: 2 documents were not indexed"]
-    assert "k0: Field 'depth' is no number" in world.words("indexer hourly: 2 documents were not indexed")
+    assert world.look() == ["indexer hourly: documents were not indexed (2)"]
+    assert "k0: Field 'depth' is no number" in world.words("indexer hourly: documents were not indexed (2)")
     service.indexers["hourly"].insert(0, run(world.now))
     assert world.look() == []
 
@@ -72,7 +74,7 @@ def test_watch_whole_life_of_an_index(world: World) -> None:
             assert found == []  # 18 days are left
     service.index("ships", 100, storage=20 * 2**30, id="Edm.String", depth="Edm.Double")
     (subject,) = world.look(DAY)
-    assert subject == "search service harbour: quota of bytes of storage reached in 10 days"
+    assert subject == "search service harbour: quota of bytes of storage reached in 10.0 days"
     service.index("ships", 100, storage=30 * 2**30, id="Edm.String", depth="Edm.Double")
     (subject,) = world.look(DAY)
     assert world.open()[0].message.severity == "critical"

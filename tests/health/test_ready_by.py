@@ -11,15 +11,18 @@ from hypothesis import strategies as st
 
 from almanac.alerts.alert_log import AlertLog
 from almanac.alerts.notifier import Notifier
-from almanac.config.files.loader import find_model
+from almanac.config.files.loader import find_model, load_installation
 from almanac.config.grammar.ready_by import parse_ready_by
-from almanac.config.home import MODELS_FOLDER
+from almanac.config.home import MODELS_FOLDER, Home
 from almanac.config.schema import Model
 from almanac.costs.ledger import Ledger, record_usage
 from almanac.errors import TransientError
 from almanac.health.ready_by import PipelineRun, Usual, judge, report_ready_by
+from almanac.health.rounds import run_checks
+from almanac.health.unreported_failures import FailedTask
 from almanac.journal.journal import Journal
 from almanac.journal.records import RunRef, TaskUsage
+from almanac.services.airflow_api import Job
 from tests.data.installation import RUN
 from tests.health.test_damage import Nobody
 
@@ -203,3 +206,25 @@ def test_report_ready_by_ends_when_it_is_declared_no_longer(journal: Journal) ->
     values["pipelines"]["score"]["ready_by"] = None
     report_ready_by(notifier, [Model.model_validate(values)], journal, None, RUN, at(8))
     assert not notifier.is_open("weather", "late")
+
+
+class Airflow(Runs):
+    """The rest of what a round of the DAG `alerts` asks for: nothing has happened."""
+
+    def failed_tasks(self, since: datetime) -> Sequence[FailedTask]:
+        return ()
+
+    def jobs(self, kind: str) -> Sequence[Job]:
+        return ()
+
+
+def test_round_of_alerts_looks_at_ready_by(tmp_path: Path) -> None:
+    home = Home(home=tmp_path, models=MODELS_FOLDER)
+    journal = Journal(home.journal_url)
+    notifier = Notifier(journal, Nobody(), lambda _: None, RUN)
+    installation, tasks = load_installation(MODELS_FOLDER), Airflow([YESTERDAY])
+    run_checks(
+        home, [model()], installation, notifier, acknowledge=[], broker_url="", tasks=tasks, run=RUN, now=at(7)
+    )  # fmt: skip
+    late = [one.message.subject for one in AlertLog(journal).recent(model="weather", over=False) if one.kind == "late"]
+    assert late == ["score_weather was not ready by 07:00 UTC"]

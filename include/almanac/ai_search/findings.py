@@ -87,13 +87,13 @@ def of_quotas(
             "What would exceed it is refused."
             if is_full
             else f"At {trend.slope if trend else 0:,.0f} a day (the median slope of {len(recent)} days) the quota is"
-            f" reached in {days:.0f} days; the limit is {format_duration(service.quota_within)}"
+            f" reached in {days:.1f} days; the limit is {format_duration(service.quota_within)}"
             " (`quota_within`)."
         )
         yield SearchFinding(
             f"{name}/index {index} quota" if index else f"{name} quota {counter}",
             "critical" if is_full else "warning",
-            f"search service {name}: quota of {what} {'used up' if is_full else f'reached in {days:.0f} days'}",
+            f"search service {name}: quota of {what} {'used up' if is_full else f'reached in {days:.1f} days'}",
             f"{used} {when}",
             "Delete documents or fields that nobody searches, add a partition, or move to a larger tier.",
         )
@@ -119,7 +119,7 @@ def of_index(
     yield SearchFinding(
         f"{service}/index {name} documents",
         "warning",
-        f"index {name}: {off:,} documents {words}",
+        f"index {name}: documents {words} ({off:,})",
         f"It has {observed.documents:,} documents; expected {expected}, the rows of the dataset {declared.dataset} now"
         f" and {format_duration(declared.patience)} ago (`patience`; `tolerance` {declared.tolerance:.1%}).",
         "Look at its indexers on the page Search indexes: did one fail, or leave documents out? Documents whose rows"

@@ -104,7 +104,7 @@ def _result(part: str, name: str, status: IndexerStatus) -> Iterator[SearchFindi
         yield SearchFinding(
             f"{part} left out",
             "warning",
-            f"indexer {name}: {newest.failed:,} documents were not indexed",
+            f"indexer {name}: documents were not indexed ({newest.failed:,})",
             f"{newest.failed:,} of {newest.processed:,} documents of its last run. {reasons}",
             "Correct these documents at their source; the next run indexes what has changed.",
         )
