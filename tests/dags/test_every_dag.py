@@ -25,6 +25,7 @@ KINDS_OF_A_MODEL = {
 }
 KINDS_OF_A_FORECAST = {"ingest", "readmit", "maintain_data", "backup_data", "forecast", "adjust_forecast"}
 OF_ALL = {"alerts", "backup_databases", "check_config", "cleanup", "restore", "restore_drill", "retention", "sweep"}
+OF_ALL |= {"watch_search"}
 # What differs on purpose; the reason stands where it is declared.
 RETRIES_OF = {"alerts.attend": 0, "restore.restore": 0, "restore_drill.drill": 0, "restore_drill.disaster": 0}
 CREDENTIALS_OF = {"alerts.attend": try_to_load_connections}
@@ -48,6 +49,10 @@ def dags(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     for name, declared in (("ships", ships), ("weather", weather)):
         (models / f"{name}.yaml").write_text(yaml.safe_dump(declared, allow_unicode=True), "utf-8")
     declare_forecast(models)
+    installation = yaml.safe_load((models / "_installation.yaml").read_text("utf-8"))
+    index = {"dataset": "weather", "indexers": {"hourly": {"start": True}}}
+    installation["search_indexes"] = {"services": {"harbour": {"connection": "search", "indexes": {"ships": index}}}}
+    (models / "_installation.yaml").write_text(yaml.safe_dump(installation), "utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ALMANAC_HOME", str(models.parent))
         patch.setenv("ALMANAC_MODELS", str(models))
@@ -130,3 +135,9 @@ def test_model_dags_may_be_edited_by_the_roles_of_their_kind(dags: dict[str, Any
     assert roles == {kind: set(access_control(kind)) for kind in KINDS_OF_A_MODEL}
     assert roles["promote"] == {"Approver"}
     assert {name: set(dags[name].access_control) for name in OF_ALL} == {name: set() for name in OF_ALL}
+
+
+def test_dag_watch_search_is_triggered_by_the_datasets_of_indexes_and_by_the_clock(dags: dict[str, Any]) -> None:
+    timetable = dags["watch_search"].timetable
+    assert timetable.asset_condition.name == "dataset_weather"
+    assert timetable.timetable.expression == "*/10 * * * *"

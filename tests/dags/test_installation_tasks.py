@@ -1,5 +1,7 @@
 """What the tasks of the installation's own DAGs do: each body is called, as Airflow calls it, on a home with data."""
 
+import json
+import shutil
 from collections.abc import Callable
 from inspect import signature
 from pathlib import Path
@@ -7,13 +9,16 @@ from typing import Any
 
 import pytest
 
+from almanac.alerts.alert_log import AlertLog
 from almanac.backup.store.keys import Key
 from almanac.config.files.loader import load_models
-from almanac.config.home import REPOSITORY, Home
+from almanac.config.home import MODELS_FOLDER, REPOSITORY, Home
+from almanac.journal.journal import Journal
 from almanac.journal.records import RunRef
 from almanac_airflow.operators.base import InstallationOperator
 from tests.backup.world import write_dataset
 from tests.plugins.operators.running import context_of_task, run
+from tests.servers.search import KEY, FakeSearch
 
 
 @pytest.fixture
@@ -70,3 +75,23 @@ def test_night_of_an_installation_does_what_its_tasks_promise(home: Home, call: 
     assert {part["fault"] for part in done["parts"]} == {""}
     call("cleanup.report_faults", done)
     assert call("check_config.check_every_yaml") == [model.name for model in load_models(home.models).models]
+
+
+def test_watch_of_search_services_asks_with_the_key_of_their_connection(
+    call: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = tmp_path / "models"
+    shutil.copytree(MODELS_FOLDER, models)
+    services = {name: {"connection": name, "indexes": {"ships": {}}} for name in ("harbour", "nowhere")}
+    with (models / "_installation.yaml").open("a", encoding="utf-8") as file:
+        file.write(f"\nsearch_indexes: {json.dumps({'services': services})}\n")
+    monkeypatch.setenv("ALMANAC_MODELS", str(models))
+    with FakeSearch() as service:
+        service.index("ships", 7)
+        connection = {"conn_type": "http", "host": service.url, "password": KEY}
+        monkeypatch.setenv("AIRFLOW_CONN_HARBOUR", json.dumps(connection))
+        found = call("watch_search.watch")
+
+    assert found == {"harbour": [], "nowhere": ["search service nowhere cannot be watched"]}
+    (alert,) = AlertLog(Journal(Home().journal_url)).recent(over=False)
+    assert "search_indexes.services: connection: no Airflow connection 'nowhere'" in alert.message.error

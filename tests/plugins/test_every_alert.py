@@ -12,15 +12,18 @@ from typing import Any, get_args
 import pytest
 import yaml
 
+from almanac.ai_search.watch import SearchWatch, watch_all
 from almanac.alerts.notifier import Notifier
 from almanac.config.files.loader import find_model, load_installation
 from almanac.config.home import MODELS_FOLDER, Home
 from almanac.config.installation import Installation
 from almanac.config.schema import Model
+from almanac.config.search_services import SearchIndexes
 from almanac.config.sections.alerts import AlertKind, Alerts
 from almanac.config.sections.costs import Budget, Prices
 from almanac.costs.ledger import record_usage
 from almanac.data.ingest.ingest import RejectedFilesError
+from almanac.data.sources.http_client import Endpoint
 from almanac.health.budgets import report_budgets
 from almanac.health.rounds import run_checks
 from almanac.journal.file_checks import FileCheck, FileChecks
@@ -186,6 +189,13 @@ def tell_import(people: People, alerts: Alerts) -> None:
     people.notifier.process_due({"weather": alerts}, alerts, NOON)
 
 
+def tell_search(people: People, alerts: Alerts) -> None:
+    """As the DAG `watch_search` does; nothing listens at this address."""
+    declared = SearchIndexes.model_validate({"services": {"harbour": {"connection": "c", "timeout": "1s"}}})
+    watch = SearchWatch(people.home, people.journal, {}, lambda _: Endpoint("http://127.0.0.1:9"), NOON, lambda _: None)
+    watch_all(declared, watch, people.notifier, alerts, RUN)
+
+
 TELLS: dict[AlertKind, Callable[[People, Alerts], None]] = {
     "start": by_callback("on_execute_callback"),
     "end": by_callback("on_success_callback"),
@@ -205,6 +215,7 @@ TELLS: dict[AlertKind, Callable[[People, Alerts], None]] = {
     "delivery": tell_dead_channel,
     "service": make_no_rounds_for_a_day,
     "import": tell_import,
+    "search": tell_search,
 }
 
 

@@ -51,6 +51,7 @@ PAGES = (
     "/almanac/models/weather/rollouts",
     "/almanac/backups",
     "/almanac/storage",
+    "/almanac/search-indexes",
 )
 
 

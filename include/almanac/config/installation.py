@@ -6,6 +6,7 @@ from pydantic import Field
 
 from almanac.config.grammar.section import Section, Share
 from almanac.config.grammar.types import Cron, Slug
+from almanac.config.search_services import SearchIndexes
 from almanac.config.sections.alerts import Alerts
 from almanac.config.sections.costs import Prices
 from almanac.config.sections.promotion import Approval
@@ -34,6 +35,7 @@ class Installation(Section):
     prices: Prices | None = Field(
         None, description="What computing costs; unset: the ledger shows quantities and no amounts."
     )
+    search_indexes: SearchIndexes = SearchIndexes()
     trusted_origins: dict[Slug, PublicKey] = Field(
         default_factory=dict,
         description="Other installations whose exported versions may be imported here, by a name of your choice: what"

@@ -21,12 +21,14 @@ class PlannedRun:
         at: of the next tick, aware; None: nothing but events and people start it.
         zone: of the schedule that ticks; empty without one.
         when: the whole rule in words.
+        ready_by: the time of each day by which its run is to have ended; empty: none is declared.
     """
 
     pipeline: str
     at: datetime | None
     zone: str
     when: str
+    ready_by: str = ""
 
 
 class _Ticks:
@@ -57,5 +59,6 @@ def planned_runs(model: Declared, now: datetime) -> tuple[PlannedRun, ...]:
         schedules = [schedule_named(model, kind, name) for name in names(rule)] if rule else []
         due = [(tick, one.timezone) for one in schedules if one and (tick := _TICKS.after(one, now)) is not None]
         at, zone = min(due, default=(None, ""))
-        found.append(PlannedRun(kind, at, zone, words(model, kind)))
+        ready_by = model.pipelines[kind].ready_by if kind in model.pipelines else None
+        found.append(PlannedRun(kind, at, zone, words(model, kind), ready_by or ""))
     return tuple(found)

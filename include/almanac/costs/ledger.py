@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Select, and_, func, insert, select
@@ -17,6 +17,7 @@ from almanac.journal.totals import Total
 
 CPU_SECONDS, MEMORY_SECONDS = "task_cpu_seconds", "task_memory_gib_seconds"
 GIB = 2**30
+_MOST_TRIES = 2_000  # of a DAG, by which its usual duration is known
 By = Literal["model", "pipeline", "version", "month"]
 
 
@@ -134,6 +135,27 @@ class Ledger:
         query = select(ledger).where(ledger.c.ended_at >= since).order_by(ledger.c.ended_at, ledger.c.id)
         with self._journal.transaction() as connection:
             yield from records_of(TaskUsage, connection.execute(query).mappings())
+
+    def durations(self, dag_id: str, since: datetime) -> dict[str, float]:
+        """How many seconds each run of a DAG took that had something to do, by its id, the newest first.
+
+        It had nothing to do when the last of its tasks to end was skipped; one whose last task failed has not ended.
+        """
+        columns = ledger.c
+        query = select(columns.run_id, columns.state, columns.ended_at, columns.wall_s)
+        query = query.where(columns.dag_id == dag_id, columns.ended_at >= since).order_by(columns.ended_at.desc())
+        last: dict[str, tuple[str, datetime]] = {}
+        begun: dict[str, datetime] = {}
+        with self._journal.transaction() as connection:
+            for run_id, state, ended_at, wall_s in connection.execute(query.limit(_MOST_TRIES)):
+                last.setdefault(run_id, (state, ended_at))
+                start = ended_at - timedelta(seconds=wall_s)
+                begun[run_id] = min(start, begun.get(run_id, start))
+        return {
+            run_id: (ended_at - begun[run_id]).total_seconds()
+            for run_id, (state, ended_at) in last.items()
+            if state == "success"
+        }
 
     def oldest(self) -> datetime | None:
         """When the oldest task ended whose row is kept; None: there is none."""

@@ -7,6 +7,7 @@ from urllib.parse import quote
 from almanac.alerts.run_scope import covers, scope_of
 from almanac.config.credentials import ADMIN, credentials_file, load
 from almanac.config.home import Home
+from almanac.health.ready_by import PipelineRun
 from almanac.health.unreported_failures import FailedTask
 from almanac.journal.records import RunRef
 from almanac.monitoring.checks.dag_health import NextRun, TaskTiming
@@ -63,6 +64,23 @@ class AirflowHistory:
                 break
             found += [_task_run(row) for row in rows if isinstance(row, dict)]
         return found
+
+    def pipeline_runs(self, dag_id: str, since: datetime) -> Sequence[PipelineRun]:
+        """The newest runs of a DAG that were due since a time, at most a hundred.
+
+        Raises:
+            TransientError: Airflow does not answer.
+            PermanentError: it knows no such DAG, or refuses.
+        """
+        page = self._client.call(
+            "GET",
+            f"/dags/{dag_id}/dagRuns",
+            limit="100",
+            order_by="-run_after",
+            run_after_gte=since.isoformat(),
+        )
+        rows = page.get("dag_runs") if isinstance(page, dict) else None
+        return [_pipeline_run(row) for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
     def timing(self, dag_id: str) -> NextRun:
         """When the DAG's next scheduled run should begin.
@@ -169,6 +187,11 @@ def _task_run(row: dict[str, Json]) -> TaskTiming:
         queued_s=(started - queued).total_seconds() if started and queued else None,
         run_id=str(row.get("dag_run_id") or ""),
     )
+
+
+def _pipeline_run(row: dict[str, Json]) -> PipelineRun:
+    started, ended = _time(row.get("start_date")), _time(row.get("end_date"))
+    return PipelineRun(str(row.get("dag_run_id")), str(row.get("state")), started, ended)
 
 
 def _time(text: Json) -> datetime | None:

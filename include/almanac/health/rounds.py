@@ -11,6 +11,7 @@ from almanac.backup.coverage import EVERYTHING
 from almanac.backup.drill.disaster_due import disaster_max_age
 from almanac.backup.retention.protected import note_declared, protected_models
 from almanac.backup.survey import survey
+from almanac.config.files.loader import load_models
 from almanac.config.home import Home
 from almanac.config.installation import Installation
 from almanac.config.schema import Model
@@ -22,6 +23,7 @@ from almanac.health.disk import disk_message
 from almanac.health.drills import overdue_messages
 from almanac.health.expired_approvals import WaitingTasks, resolve_expired
 from almanac.health.missing_snapshots import report_missing_snapshots, repositories_to_check
+from almanac.health.ready_by import PipelineRuns, report_ready_by
 from almanac.health.rejections import end_resolved
 from almanac.health.service_uptime import restart_messages
 from almanac.health.unreported_failures import Failures, report_unreported_failures
@@ -30,7 +32,7 @@ from almanac.journal.records import RunRef
 from almanac.services.uptime import Jobs, machine, service_uptimes
 
 
-class Tasks(WaitingTasks, Failures, Jobs, Protocol):
+class Tasks(WaitingTasks, Failures, Jobs, PipelineRuns, Protocol):
     """Who knows how Airflow's tasks and processes stand."""
 
 
@@ -88,6 +90,7 @@ def run_checks(
         notifier.resolve_except(everybody, "", kind, messages, now)
     report_damage(notifier, home, installation, models, journal, run, now)
     report_budgets(notifier, models, installation.prices, journal, run, now)
+    report_ready_by(notifier, (*models, *load_models(home.models).forecasts), journal, tasks, run, now)
     restarts = restart_messages(journal, service_uptimes(home, broker_url, tasks, now), machine(now), run, now)
     for what, message in restarts.items():
         notifier.notify_once(everybody, message, "service", what, now)

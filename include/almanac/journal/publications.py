@@ -41,14 +41,15 @@ def newest_version(journal: Journal, model: str) -> int | None:
     return None if version is None else int(version)
 
 
-def newest_published(journal: Journal, model: str) -> BatchRecord | None:
-    """The batch that was published as the newest dataset version.
+def newest_published(journal: Journal, model: str, *, until: datetime | None = None) -> BatchRecord | None:
+    """The batch that was published as the newest dataset version; of those that were until a time, if it is given.
 
     Raises:
         TransientError: the journal is unreachable.
     """
     columns = tables.batches.c
     query = select(tables.batches).where(columns.model == model, columns.state == BatchState.PUBLISHED)
+    query = query if until is None else query.where(columns.recorded_at <= until)
     query = query.order_by(columns.dataset_version.desc(), columns.recorded_at.desc()).limit(1)
     with journal.transaction() as connection:
         row = connection.execute(query).mappings().one_or_none()

@@ -25,6 +25,7 @@ from almanac.pages.rollout_story import ROLLOUTS, rollout_stories
 from almanac.pages.search import MOST as MOST_HITS
 from almanac.pages.search import search
 from almanac.pages.timeline import LANES, SPAN, timeline
+from almanac.reporting.sparkline import sparkline
 from almanac.reporting.templates import NAVIGATION, render
 from almanac.reporting.urls import Urls
 from almanac.windows.overview import WindowRow, overview, to_do_ranges
@@ -237,6 +238,22 @@ class Pages:
         growth = newest.growth(cleaned) if newest else {}
         data = {"newest": newest, "cleaned": cleaned, "cleanups": cleanups, "growth": growth}
         return self._page("pages/storage.html.j2", "storage", data=data)
+
+    def search_indexes(self) -> RenderedPage:
+        """The declared search services as they were looked at last; one that never was says so."""
+        from almanac.ai_search.observation import ObservedService, load
+        from almanac.backup.retention.protected import last_installation
+
+        declared = last_installation(self.home)[0].search_indexes.services
+        seen = {name: load(self.journal, name) for name in sorted(declared)}
+        services = [one or ObservedService(name, self.now) for name, one in seen.items()]
+        unseen = [name for name, one in seen.items() if one is None]
+
+        def trend(service: ObservedService, name: str) -> str:
+            return sparkline(service.series(name, self.now)[1], f"{name}, a value for each day")
+
+        data = {"services": services, "unseen": unseen}
+        return self._page("pages/search_indexes.html.j2", "search_indexes", data=data, trend=trend)
 
     def run(self, dag_id: str, run_id: str, model: Declared | None) -> RenderedPage:
         """What one Airflow run did, by what it wrote into the journal."""

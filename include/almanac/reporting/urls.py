@@ -81,6 +81,11 @@ class Urls:
         """How large everything is, and after how long it goes."""
         return f"{self.root}/storage"
 
+    @property
+    def search_indexes(self) -> str:
+        """What is known of the search services."""
+        return f"{self.root}/search-indexes"
+
     def run(self, dag_id: str, run_id: str) -> str:
         """What one run did."""
         return _with(f"{self.root}/run", {"dag_id": dag_id, "run_id": run_id})

@@ -80,6 +80,22 @@ def _endpoint(name: str) -> "Endpoint":
     return Endpoint(_url(connection), headers, name)
 
 
+def search_endpoint(name: str) -> "Endpoint":
+    """The address of a search service, with what opens it: an API key, or this machine's identity.
+
+    The connection's host is the address, its password an API key. Without a password the identity of this machine
+    counts; the login may name a user-assigned one by its client id.
+
+    Raises:
+        ConfigError: the connection does not exist, or its address must not be given a key or a token.
+        TransientError: the identity could not be asked for a token.
+    """
+    from almanac.ai_search.identity import endpoint_of
+
+    connection = _connection(name, "search_indexes.services: connection")
+    return endpoint_of(name, _url(connection), key=connection.password or "", client_id=connection.login or "")
+
+
 def _url(connection: "Connection") -> str:
     host = connection.host or ""
     if "://" in host:
@@ -109,11 +125,11 @@ def _database(name: str) -> "URL":
     )
 
 
-def _connection(name: str) -> "Connection":
+def _connection(name: str, key: str = "source.connection") -> "Connection":
     try:
         return BaseHook.get_connection(name)
     except AirflowNotFoundException as error:
         raise ConfigError(
-            f"source.connection: no Airflow connection {name!r}; add it in the UI (Admin, Connections), or as the"
+            f"{key}: no Airflow connection {name!r}; add it in the UI (Admin, Connections), or as the"
             f" variable AIRFLOW_CONN_{name.upper()}. See docs/add-a-model.md."
         ) from error

@@ -100,6 +100,11 @@ def _storage(user: GetUserDep, pages: PagesDep) -> Response:
     return PageResponse(pages.storage())
 
 
+def _search_indexes(user: GetUserDep, pages: PagesDep) -> Response:
+    access.require_dag(user, "watch_search")
+    return PageResponse(pages.search_indexes())
+
+
 def _metrics(caller: CallerDep, pages: PagesDep) -> Response:
     reader = reader_of(caller, pages.home)
     text = render_metrics(
@@ -150,6 +155,7 @@ _ROUTES: dict[str, Callable[..., Any]] = {
     "/run": _run,
     "/backups": _backups,
     "/storage": _storage,
+    "/search-indexes": _search_indexes,
     "/metrics": _metrics,
     "/search": _search,
     "/models/{model}": _model,

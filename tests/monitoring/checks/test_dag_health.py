@@ -11,6 +11,7 @@ from almanac.config.home import Home
 from almanac.config.schema import Model
 from almanac.errors import TransientError
 from almanac.health.airflow_history import AirflowHistory
+from almanac.health.ready_by import PipelineRun
 from almanac.health.unreported_failures import FailedTask
 from almanac.journal.records import RunRef
 from almanac.monitoring.checks.dag_health import NextRun, TaskTiming, judge_dag_health, judge_latency
@@ -270,6 +271,23 @@ def test_airflow_history_knows_what_failed_where_to_look_and_what_was_made_good(
     assert history.scope_of(of_version.run) == "version 3"
     assert history.made_good(of_version)
     assert not history.made_good(replace(of_version, started_at=started + timedelta(hours=2)))
+
+
+def test_airflow_history_reads_the_newest_runs_of_a_dag() -> None:
+    def runs(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/auth/token":
+            return httpx.Response(201, json={"access_token": "t"})
+        assert request.url.path == "/api/v2/dags/train_weather/dagRuns"
+        assert request.url.params["run_after_gte"] == "2024-05-30T00:00:00+00:00"
+        assert request.url.params["order_by"] == "-run_after"
+        queued = {"dag_run_id": "b", "state": "queued", "start_date": None, "end_date": None}
+        ended = {**queued, "dag_run_id": "a", "state": "success", "start_date": "2024-05-31T00:00:02Z"}
+        return httpx.Response(200, json={"dag_runs": [queued, {**ended, "end_date": "2024-05-31T00:01:00Z"}]})
+
+    client = AirflowClient("http://airflow", "admin", "p", transport=httpx.MockTransport(runs))
+    found = AirflowHistory(client).pipeline_runs("train_weather", datetime(2024, 5, 30, tzinfo=UTC))
+    begun, ended = datetime(2024, 5, 31, 0, 0, 2, tzinfo=UTC), datetime(2024, 5, 31, 0, 1, tzinfo=UTC)
+    assert found == [PipelineRun("b", "queued", None, None), PipelineRun("a", "success", begun, ended)]
 
 
 def test_airflow_history_of_a_home_without_services_is_none(tmp_path: Path) -> None:

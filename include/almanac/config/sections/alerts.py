@@ -40,6 +40,7 @@ AlertKind = Literal[
     "service",
     "delivery",
     "import",
+    "search",
 ]
 
 

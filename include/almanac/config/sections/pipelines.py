@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, field_validator
 
+from almanac.config.grammar.ready_by import parse_ready_by
 from almanac.config.grammar.rules import Combined, Named, Rule, conjoined, names, parse_rule
 from almanac.config.grammar.section import Section
 from almanac.config.grammar.types import Duration, Slug
@@ -59,6 +60,16 @@ class Pipeline(Section):
     deadline: Duration | None = Field(
         None, description="A run that has not ended this long after it was queued is late."
     )
+    ready_by: str | None = Field(
+        None,
+        description="'07:00 Europe/Helsinki': the time of each day by which its run is to have ended. That it will not"
+        " be is foreseen from how long runs usually take.",
+    )
+
+    @field_validator("ready_by")
+    @classmethod
+    def _is_time_of_day(cls, ready_by: str | None) -> str | None:
+        return None if ready_by is None else str(parse_ready_by(ready_by))
 
     @field_validator("when")
     @classmethod

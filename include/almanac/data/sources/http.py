@@ -11,7 +11,7 @@ import httpx
 from almanac.config.sections.sources import Cursor, HttpSource, NextLink, PageNumber
 from almanac.data.sources.csv_text import Record, to_csv
 from almanac.data.sources.fetch import bookmark_name
-from almanac.data.sources.http_client import Endpoint, HttpClient, Page, location_of
+from almanac.data.sources.http_client import AnswerLimits, Endpoint, HttpClient, Page, location_of
 from almanac.data.sources.port import Deadline, Fetched
 from almanac.errors import DataError
 
@@ -54,8 +54,8 @@ class HttpReader:
             TransientError: it is away, or slower than allowed.
         """
         deadline = Deadline(self._source.max_duration)
-        limit = self._source.max_size_mb * 2**20
-        with HttpClient(self._endpoint, max_bytes=limit, deadline=deadline, wait=self._wait) as client:
+        limits = AnswerLimits(self._source.max_size_mb * 2**20)
+        with HttpClient(self._endpoint, limits=limits, deadline=deadline, wait=self._wait) as client:
             pages = self._pages(client, _conditions(bookmark) if self._source.paging is None else {})
             yield from self._csv_pages(pages) if self._source.response == "csv" else self._json_pages(pages)
 

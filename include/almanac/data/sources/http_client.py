@@ -58,6 +58,20 @@ class Page:
     content: bytes | None
 
 
+@dataclass(frozen=True)
+class AnswerLimits:
+    """How large an answer may be; and where a person changes that, the path and the query, for messages."""
+
+    max_bytes: int
+    size_key: str = "source.max_size_mb. Ask for smaller pages, or raise the limit"
+    path_key: str = "source.path"
+    query_key: str = "source.params"
+
+
+class HttpConflictError(PermanentError):
+    """The server is doing what it was asked to begin (409)."""
+
+
 class _BusyError(TransientError):
     """The server may answer later; `after_s` is when it said so itself."""
 
@@ -71,17 +85,22 @@ class HttpClient:
 
     Args:
         endpoint: where.
-        max_bytes: a longer answer, unpacked, is refused while it is read.
+        limits: a longer answer, unpacked, is refused while it is read.
         deadline: for everything together, pauses and all.
         wait: waits for so many seconds.
     """
 
     def __init__(
-        self, endpoint: Endpoint, *, max_bytes: int, deadline: Deadline, wait: Callable[[float], None] = time.sleep
+        self,
+        endpoint: Endpoint,
+        *,
+        limits: AnswerLimits,
+        deadline: Deadline,
+        wait: Callable[[float], None] = time.sleep,
     ) -> None:
         self._origin = _origin(httpx.URL(endpoint.url))
         self._endpoint = endpoint
-        self._max_bytes = max_bytes
+        self._limits = limits
         self._deadline = deadline
         self._wait = wait
         self._client = httpx.Client(headers=dict(endpoint.headers), timeout=_SILENCE_S)  # follows no redirects
@@ -95,9 +114,16 @@ class HttpClient:
         self._client.close()
 
     def get(self, url: str, headers: Mapping[str, str] | None = None) -> Page:
-        """Ask for one page. 408, 425, 429, 5xx and broken connections are tried again, as late as the server wishes.
+        """Ask for one page: `request` with GET."""
+        return self.request("GET", url, headers)
+
+    def request(self, method: str, url: str, headers: Mapping[str, str] | None = None) -> Page:
+        """Send one request. 408, 425, 429, 5xx and broken connections are tried again, as late as the server wishes.
+
+        So a POST must be one that may be sent twice.
 
         Raises:
+            HttpConflictError: the server answers 409.
             ConfigError: address or credentials are wrong.
             DataError: the answer is too large, or a link leads to another server.
             PermanentError: the server refuses otherwise.
@@ -119,13 +145,13 @@ class HttpClient:
             before_sleep=_log_retry,
             reraise=True,
         )
-        return tries(self._get_once, address, dict(headers or {}))
+        return tries(self._once, method, address, dict(headers or {}))
 
-    def _get_once(self, url: httpx.URL, headers: dict[str, str]) -> Page:
+    def _once(self, method: str, url: httpx.URL, headers: dict[str, str]) -> Page:
         where = location_of(str(url))
         self._deadline.check(where)
         try:
-            with self._client.stream("GET", url, headers=headers) as response:
+            with self._client.stream(method, url, headers=headers) as response:
                 if response.status_code == _NOT_MODIFIED and headers:
                     return Page(str(url), response.headers, None)
                 self._check_status(response, where)
@@ -139,10 +165,10 @@ class HttpClient:
         content = bytearray()
         for part in response.iter_bytes():
             content += part
-            if len(content) > self._max_bytes:
+            if len(content) > self._limits.max_bytes:
                 raise DataError(
-                    f"{where}: response too large; got more than {self._max_bytes} bytes, the limit is"
-                    f" source.max_size_mb. Ask for smaller pages, or raise the limit."
+                    f"{where}: response too large; got more than {self._limits.max_bytes} bytes, the limit is"
+                    f" {self._limits.size_key}."
                 )
             self._deadline.check(where)
         return bytes(content)
@@ -159,11 +185,14 @@ class HttpClient:
         if response.is_redirect:
             target = location_of(str(httpx.URL(where).join(response.headers.get("Location", ""))))
             raise ConfigError(
-                f"{message} and points to {target}; put the right address into the connection or source.path"
+                f"{message} and points to {target}; put the right address into the connection or"
+                f" {self._limits.path_key}"
             )
         if status == 404:
-            raise ConfigError(f"{message}; check the connection's address and source.path")
-        raise PermanentError(f"{message}; expected 200. Check source.params and the server's documentation")
+            raise ConfigError(f"{message}; check the connection's address and {self._limits.path_key}")
+        if status == 409:
+            raise HttpConflictError(f"{message}; it is doing already what it was asked to begin")
+        raise PermanentError(f"{message}; expected 200. Check {self._limits.query_key} and the server's documentation")
 
 
 class _TooLate(stop_base):

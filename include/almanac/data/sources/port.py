@@ -56,10 +56,14 @@ class Deadline:
     Args:
         limit: how long.
         clock: seconds of a clock that never goes back.
+        key: where a person changes it, for messages.
     """
 
-    def __init__(self, limit: timedelta, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, limit: timedelta, clock: Callable[[], float] = time.monotonic, *, key: str = "source.max_duration"
+    ) -> None:
         self.limit_s = limit.total_seconds()
+        self._key = key
         self._clock = clock
         self._end = clock() + self.limit_s
 
@@ -75,6 +79,6 @@ class Deadline:
         """
         if self.left_s() <= 0:
             raise TransientError(
-                f"{what}: took longer than source.max_duration ({self.limit_s:g} s). Check whether the source is"
-                " slow, or raise the limit."
+                f"{what}: took longer than {self._key} ({self.limit_s:g} s). Check whether it is slow, or raise the"
+                " limit."
             )
