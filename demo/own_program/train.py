@@ -1,4 +1,4 @@
-"""A training program without a framework: a logistic regression by gradient descent, with checkpoints.
+"""A training program without a framework: a logistic regression by gradient descent, with checkpoints. It can continue.
 
 It follows docs/training-programs.md, and needs numpy, polars and onnx, which Almanac has. Copy it, and replace the
 middle by what you train.
@@ -21,15 +21,20 @@ def main(folder: Path) -> None:
     rows = pl.read_parquet(folder / "rows.parquet")
     values = rows.select(spec["features"]).to_numpy()
     labels = rows[spec["label_column"]].to_numpy()
-    middle = np.nan_to_num(np.nanmean(values, axis=0))  # an unknown value is NaN
-    scale = np.nan_to_num(np.nanstd(values, axis=0), nan=1.0)
-    scale[scale == 0] = 1.0
+    if previous := spec["previous"]:  # the champion's weights mean its own middle and scale
+        before = np.load(folder / previous["folder"] / "native" / "weights.npz")
+        middle, scale = before["middle"], before["scale"]
+        print(f"continues version {previous['version']} on {len(rows)} more rows")
+    else:
+        middle = np.nan_to_num(np.nanmean(values, axis=0))  # an unknown value is NaN
+        scale = np.nan_to_num(np.nanstd(values, axis=0), nan=1.0)
+        scale[scale == 0] = 1.0
     values = np.where(np.isnan(values), 0.0, (values - middle) / scale)
     held_back = max(len(values) // 10, 1)  # the newest rows measure and do not teach
     classes = len(spec["classes"]) or 2
     wanted = np.eye(classes)[labels]
     checkpoint = Path(spec["checkpoints"]) / "newest.npz"
-    weights, done = np.zeros((values.shape[1] + 1, classes)), 0
+    weights, done = before["weights"] if previous else np.zeros((values.shape[1] + 1, classes)), 0
     if checkpoint.exists():  # a killed training goes on
         kept = np.load(checkpoint)
         weights, done = kept["weights"], int(kept["done"])
@@ -56,7 +61,7 @@ def main(folder: Path) -> None:
                 part.rename(checkpoint)
             if asked:
                 break
-    np.save(folder / "native" / "weights.npy", weights)
+    np.savez(folder / "native" / "weights.npz", middle=middle, scale=scale, weights=weights)
     onnx.save(graph(middle, scale, weights), folder / "model.onnx")
 
 

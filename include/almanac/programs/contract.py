@@ -6,8 +6,9 @@ docs/training-programs.md describes it for those who write programs. A change th
 import json
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 CONTRACT = 1
 ROWS, SPEC, CODE, TEMPORARY = "rows.parquet", "spec.json", "code", "tmp"
+PREVIOUS = "previous"
 GRAPH, NATIVE, HISTORY, REPORT = "model.onnx", "native", "history.jsonl", "report"
 KEPT = "program"  # where a version keeps what its program left, among the files of its run
 
@@ -55,7 +57,32 @@ class TrainingRows:
         return name
 
 
-def write_folder(folder: Path, rows: TrainingRows, spec: Mapping[str, Any], code: Mapping[str, bytes]) -> None:
+@dataclass(frozen=True, eq=False)
+class PreviousVersion:
+    """The version that a program goes on from.
+
+    Attributes:
+        version: its number.
+        manifest_sha256: of the list of all its files with their hashes.
+        trained_until: the last event time among its training rows, UTC.
+        graph: as its program wrote it.
+        fetch: writes the natives of its program into a folder, verified.
+    """
+
+    version: str
+    manifest_sha256: str
+    trained_until: datetime
+    graph: bytes
+    fetch: Callable[[Path], None]
+
+
+def write_folder(
+    folder: Path,
+    rows: TrainingRows,
+    spec: Mapping[str, Any],
+    code: Mapping[str, bytes],
+    previous: PreviousVersion | None = None,
+) -> None:
     """Write what a program is given.
 
     Args:
@@ -63,6 +90,12 @@ def write_folder(folder: Path, rows: TrainingRows, spec: Mapping[str, Any], code
         rows: the training rows.
         spec: becomes `spec.json`, with the version of the contract and what it says of the rows.
         code: the program's files, by name.
+        previous: the version that it goes on from; None: it begins from scratch.
+
+    Raises:
+        IntegrityError: a file of the previous version is not what was recorded.
+        RegistryError: one is missing.
+        TransientError: they cannot be fetched.
     """
     import polars as pl
 
@@ -79,9 +112,18 @@ def write_folder(folder: Path, rows: TrainingRows, spec: Mapping[str, Any], code
         "features": list(rows.names),
         "label_column": rows.label_column,
         "rows": len(rows.labels),
+        "previous": None if previous is None else _write_previous(folder / PREVIOUS, previous),
         **spec,
     }
     (folder / SPEC).write_text(json.dumps(document, indent=1, ensure_ascii=False), "utf-8")
+
+
+def _write_previous(folder: Path, previous: PreviousVersion) -> dict[str, str]:
+    """Write the files of the previous version; what `spec.json` says of it."""
+    (folder / NATIVE).mkdir(parents=True)
+    previous.fetch(folder / NATIVE)
+    (folder / GRAPH).write_bytes(previous.graph)
+    return {"version": previous.version, "folder": PREVIOUS, "trained_until": previous.trained_until.isoformat()}
 
 
 @dataclass(frozen=True)

@@ -203,10 +203,11 @@ class Training(Section):
     @model_validator(mode="after")
     def _mode_fits(self) -> Self:
         can = any(each.estimator in CONTINUABLE_ESTIMATORS for each in self.estimators.values())
+        can = can or any(each.continues for each in self.programs.values())
         if self.mode == "incremental" and not can:
             raise ValueError(
                 f"mode incremental needs a candidate that can continue; got {sorted(self.candidates)}, expected one of "
-                f"{sorted(CONTINUABLE_ESTIMATORS)}"
+                f"{sorted(CONTINUABLE_ESTIMATORS)}, or a program with continues: true"
             )
         return self
 

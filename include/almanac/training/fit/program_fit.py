@@ -16,7 +16,7 @@ from almanac.config.schema import Model
 from almanac.config.sections.own.program import ProgramCandidate
 from almanac.config.sections.search import Scalar
 from almanac.errors import ConfigError
-from almanac.programs.contract import GRAPH, TrainingRows, read_outputs, write_folder
+from almanac.programs.contract import GRAPH, PreviousVersion, TrainingRows, read_outputs, write_folder
 from almanac.programs.history import EpochLine
 from almanac.programs.run import Call, Ended, is_confined, run_program
 from almanac.programs.workbench import Workbench
@@ -71,6 +71,7 @@ def fit_program(
     bench: Workbench,
     *,
     is_last: bool = False,
+    previous: PreviousVersion | None = None,
 ) -> ProgramFit:
     """Let a candidate's program train on the rows with these numbers, which are all that it gets to see.
 
@@ -82,15 +83,17 @@ def fit_program(
         chosen: the numbers of the training rows.
         bench: where it works.
         is_last: whether it is the fit that is kept; its checkpoints are told to `bench.saved`.
+        previous: the version that it goes on from; None: it begins from scratch.
 
     Raises:
         ConfigError: the program or its environment is missing, it fails or breaks a limit, or its graph is not what
             the model needs.
+        IntegrityError: a file of the previous version is not what was recorded; the program is not run.
         TransientError: the program says that another try may succeed.
     """
     candidate = model.train.programs[name]
     own = LabelledRows(rows.names, rows.values[chosen], rows.times[chosen], rows.labels[chosen], rows.state_now[chosen])
-    fit = _Fit(model, name, candidate, effective_params(model, name, overrides), own, bench)
+    fit = _Fit(model, name, candidate, effective_params(model, name, overrides), own, bench, previous)
     folder, ended = fit.run(is_last)
     try:
         outputs = read_outputs(folder, fit.where, max_native_bytes=candidate.limits.native_mb * 1_000_000)
@@ -117,6 +120,7 @@ class _Fit:
     params: Mapping[str, Scalar]
     rows: LabelledRows
     bench: Workbench
+    previous: PreviousVersion | None = None
 
     @property
     def where(self) -> str:
@@ -142,7 +146,7 @@ class _Fit:
         labels = self.rows.labels.astype(task_of(self.model.label).fitted)
         training = TrainingRows(self.rows.names, self.rows.values, labels)
         spec = self._spec(checkpoints) | dict(restarted)
-        write_folder(folder, training, spec, known_program(candidate.sha256))
+        write_folder(folder, training, spec, known_program(candidate.sha256), self.previous)
         call = Call(
             where=self.where,
             program=Path(candidate.program).name,
@@ -185,6 +189,7 @@ class _Fit:
         """Of all that the fit depends on."""
         candidate = self.candidate
         hashes = [candidate.sha256, candidate.environment_sha256, dict(self.params), self.model.train.seed]
+        hashes += [] if self.previous is None else [self.previous.manifest_sha256]
         digest = hashlib.sha256(json.dumps([*hashes, self.rows.names], sort_keys=True).encode())
         digest.update(self.rows.values.tobytes())
         digest.update(self.rows.labels.tobytes())

@@ -40,6 +40,9 @@ class ProgramCandidate(Section):
         None, description="Rules on the losses that the program writes down while it runs; unset: nobody watches them."
     )
     limits: ProgramLimits = ProgramLimits()
+    continues: bool = Field(
+        False, description="Whether it can go on from what it left with the champion, where `train.mode` asks for that."
+    )
     network: bool = Field(False, description="Whether it may open connections, for example to fetch weights.")
     sha256: str = Field("", description="Of the program's files; Almanac fills it in, a YAML file must not.")
     environment_sha256: str = Field("", description="Of the environment's lock; Almanac fills it in.")
