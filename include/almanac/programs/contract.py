@@ -5,6 +5,7 @@ docs/training-programs.md describes it for those who write programs. A change th
 
 import json
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ MAX_REPORT_BYTES = 20_000_000
 MAX_REPORT_FILES = 50
 MAX_NATIVE_FILES = 1_000
 _LABEL = "_label"
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9 ._+=@-]{0,99}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,12 +167,20 @@ def read_outputs(folder: Path, where: str, *, max_native_bytes: int) -> Outputs:
 
 
 def _files_below(folder: Path, where: str) -> Iterator[Path]:
-    """All files, sorted. A link would make Almanac, which is not confined, read what the program cannot."""
+    """All files, sorted. A link would make Almanac, which is not confined, read what the program cannot.
+
+    Names go into MLflow, backups and pages, so they are of what each of these takes.
+    """
     if not os.path.lexists(folder):
         return
     if not stat.S_ISDIR(folder.lstat().st_mode):
         raise ConfigError(f"{where}: {folder.name} is a link or a file; expected a folder of files")
     for path in sorted(folder.iterdir()):
+        if not _NAME.fullmatch(path.name):
+            raise ConfigError(
+                f"{where}: {folder.name}/ holds the name {show(path.name)}; expected at most 100 letters, digits,"
+                " spaces and . _ + = @ - in it, the first of them a letter, a digit or _. Rename it"
+            )
         if stat.S_ISDIR(path.lstat().st_mode):
             yield from _files_below(path, where)
         else:
