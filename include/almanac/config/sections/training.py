@@ -54,6 +54,14 @@ class Candidate(Section):
         return self
 
     @model_validator(mode="after")
+    def _limits_read(self) -> Self:
+        if self.learning is not None:
+            if self.learning.metrics:
+                raise ValueError(f"learning.metrics: only a program writes figures of its own; got {self.estimator}")
+            self.learning.check_limits((*self.params, *(self.search.space if self.search else ())))
+        return self
+
+    @model_validator(mode="after")
     def _is_made_of_others(self) -> Self:
         if (self.estimator in ENSEMBLES) != (len(set(self.of)) >= 2) or len(set(self.of)) != len(self.of):
             raise ValueError(

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import PurePosixPath
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from almanac.config.grammar.section import Section
 from almanac.config.grammar.types import Duration, Slug
@@ -49,6 +49,12 @@ class ProgramCandidate(Section):
 
     of: ClassVar[tuple[str, ...]] = ()
     early_stopping: ClassVar[None] = None
+
+    @model_validator(mode="after")
+    def _limits_read(self) -> Self:
+        if self.learning is not None:
+            self.learning.check_limits((*self.params, *(self.search.space if self.search else ())))
+        return self
 
     @property
     def estimator(self) -> str:
