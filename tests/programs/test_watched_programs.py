@@ -191,6 +191,8 @@ def test_losses_of_a_try_that_left_no_checkpoint_are_not_counted_again(team) -> 
     team.fit()
     made = team.fit()
     assert len(made.curve.epochs) == 1
+    (log,) = team.bench.folder.rglob("*.losses.jsonl")
+    assert len(log.read_text().splitlines()) == 1
 
 
 def test_backup_is_taken_as_training_ends_with_the_losses_since_the_last_checkpoint(team) -> None:
