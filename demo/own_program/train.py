@@ -1,4 +1,4 @@
-"""A training program without a framework: a logistic regression by gradient descent, with checkpoints.
+"""A training program without a framework: a logistic regression by gradient descent, with checkpoints. It can continue.
 
 It follows docs/training-programs.md, and needs numpy, polars and onnx, which Almanac has. Copy it, and replace the
 middle by what you train.
@@ -7,6 +7,7 @@ middle by what you train.
 import json
 import signal
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -21,19 +22,24 @@ def main(folder: Path) -> None:
     rows = pl.read_parquet(folder / "rows.parquet")
     values = rows.select(spec["features"]).to_numpy()
     labels = rows[spec["label_column"]].to_numpy()
-    middle = np.nan_to_num(np.nanmean(values, axis=0))  # an unknown value is NaN
-    scale = np.nan_to_num(np.nanstd(values, axis=0), nan=1.0)
-    scale[scale == 0] = 1.0
+    if previous := spec["previous"]:  # the champion's weights mean its own middle and scale
+        before = np.load(folder / previous["folder"] / "native" / "weights.npz")
+        middle, scale = before["middle"], before["scale"]
+        print(f"continues version {previous['version']} on {len(rows)} more rows")
+    else:
+        middle = np.nan_to_num(np.nanmean(values, axis=0))  # an unknown value is NaN
+        scale = np.nan_to_num(np.nanstd(values, axis=0), nan=1.0)
+        scale[scale == 0] = 1.0
     values = np.where(np.isnan(values), 0.0, (values - middle) / scale)
     held_back = max(len(values) // 10, 1)  # the newest rows measure and do not teach
     classes = len(spec["classes"]) or 2
     wanted = np.eye(classes)[labels]
-    checkpoint = Path(spec["checkpoints"]) / "newest.npz"
-    weights, done = np.zeros((values.shape[1] + 1, classes)), 0
-    if checkpoint.exists():  # a killed training goes on
-        kept = np.load(checkpoint)
-        weights, done = kept["weights"], int(kept["done"])
+    weights, done = before["weights"] if previous else np.zeros((values.shape[1] + 1, classes)), 0
+    if checkpoint := to_restore(spec):  # a killed training goes on, and one that diverged
+        weights, done = np.load(checkpoint)["weights"], int(checkpoint.stem[-5:])
         print(f"goes on after epoch {done}")
+    best, best_loss, best_epoch = weights.copy(), np.inf, done
+    declared = (spec["learning"] or {}).get("checkpoints") or {"every": 10, "keep": 3}
     inputs = np.column_stack([values, np.ones(len(values))])
     rate = spec["params"].get("learning_rate", 0.5) * spec["learning_rate_factor"]
     asked = []
@@ -48,16 +54,36 @@ def main(folder: Path) -> None:
                 "validation_loss": loss(softmax(inputs[-held_back:] @ weights), wanted[-held_back:]),
                 "learning_rate": rate,
             }
+            if line["validation_loss"] < best_loss:
+                best, best_loss, best_epoch = weights.copy(), line["validation_loss"], epoch + 1
             print(json.dumps(line), file=history, flush=True)
-            if (epoch + 1) % 10 == 0:
-                part = checkpoint.with_name("newest.part")
-                with part.open("wb") as file:
-                    np.savez(file, weights=weights, done=epoch + 1)
-                part.rename(checkpoint)
-            if asked:
+            if (epoch + 1) % declared["every"] == 0:
+                save(spec, epoch + 1, weights, declared["keep"])
+            if asked:  # the best is there to be restored
+                save(spec, best_epoch, best, declared["keep"])
                 break
-    np.save(folder / "native" / "weights.npy", weights)
+    weights = best
+    np.savez(folder / "native" / "weights.npz", middle=middle, scale=scale, weights=weights)
     onnx.save(graph(middle, scale, weights), folder / "model.onnx")
+
+
+def to_restore(spec: dict) -> Path | None:
+    """The newest checkpoint; after learning diverged that of the best epoch."""
+    saved = sorted(Path(spec["checkpoints"]).glob("*.npz"))
+    if spec["restarts"]:
+        saved = [one for one in saved if int(one.stem[-5:]) == spec["best_epoch"]]
+    return saved[-1] if saved else None
+
+
+def save(spec: dict, epoch: int, weights: np.ndarray, keep: int) -> None:
+    """A checkpoint named by time and epoch, whole or not at all; the oldest beyond `keep` are removed."""
+    folder = Path(spec["checkpoints"])
+    path = folder / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-e{epoch:05}.npz"
+    with path.with_suffix(".part").open("wb") as file:
+        np.savez(file, weights=weights)
+    path.with_suffix(".part").rename(path)
+    for old in sorted(folder.glob("*.npz"))[:-keep]:
+        old.unlink()
 
 
 def softmax(values: np.ndarray) -> np.ndarray:

@@ -53,3 +53,28 @@ def test_home_of_an_installed_package_must_be_reported(
         monkeypatch.delenv(name)
     with pytest.raises(ConfigError, match=rf"^{' and '.join(missing)}: not set, .* expected ALMANAC_HOME=<folder"):
         Home()
+
+
+def test_scratch_home_has_the_environments_and_no_other_place_of_the_installation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALMANAC_HOME", str(tmp_path / "real"))
+    monkeypatch.setenv("ALMANAC_PREDICTIONS", "s3://real/predictions")
+    monkeypatch.setenv("ALMANAC_SECOND_BACKUPS", str(tmp_path / "real-backups"))
+    monkeypatch.setenv("ALMANAC_JOURNAL_URL", "postgresql+psycopg2://me:secret@db/almanac")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@127.0.0.1:5000")
+    home = Home()
+    scratch = home.scratch_in(tmp_path / "scratch")
+    assert scratch.built_environments == home.built_environments == tmp_path / "real" / "environments"
+    assert scratch.models == home.models
+    places = {name: str(getattr(scratch, name)) for name in Home.model_fields if name not in ("models", "environments")}
+    assert [name for name, place in places.items() if f"{tmp_path}/scratch" not in place] == []
+    assert "secret" not in repr(scratch)
+
+
+def test_place_of_environments_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALMANAC_ENVIRONMENTS", "s3://bucket/environments")
+    with pytest.raises(ConfigError, match=r"ALMANAC_ENVIRONMENTS: got .*expected an absolute path"):
+        Home(home=tmp_path)
+    monkeypatch.setenv("ALMANAC_ENVIRONMENTS", str(tmp_path / "built"))
+    assert Home(home=tmp_path).built_environments == tmp_path / "built"

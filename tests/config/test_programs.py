@@ -9,6 +9,7 @@ from almanac.config.files.loader import load_model
 from almanac.config.home import MODELS_FOLDER
 from almanac.config.program_code import known_program
 from almanac.errors import ConfigError
+from tests.training.conftest import change  # noqa: F401 - a fixture
 
 CANDIDATES = """
 train:
@@ -46,6 +47,15 @@ def test_program_stands_beside_estimators_with_the_hash_of_its_files(declare) ->
     assert known_program(mine.sha256) == {"train.py": b"pass\n"}
     assert (mine.limits.time.total_seconds(), mine.limits.memory_mb) == (7200, 4096)
     assert "logistic" in model.train.estimators
+
+
+def test_program_can_be_the_candidate_that_is_continued_if_it_says_so(declare, change) -> None:  # noqa: F811
+    model = declare(more=", continues: true")
+    mine = {"mine": model.train.candidates["mine"].model_dump()}
+    assert change(model, "train", mode="incremental", candidates=mine).train.mode == "incremental"
+    mine["mine"]["continues"] = False
+    with pytest.raises(ValueError, match=r"mode incremental needs a candidate .*or a program with continues: true"):
+        change(model, "train", mode="incremental", candidates=mine)
 
 
 @pytest.mark.parametrize(

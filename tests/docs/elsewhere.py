@@ -281,6 +281,17 @@ ELSEWHERE = (
     ),
     *_lines(
         "docs/add-a-model.md",
+        "A Keras net",
+        "fetches an environment from PyPI, as is done in",
+        "tests/programs/test_keras_program.py",
+        "mkdir -p include/models/net include/models/environments",
+        "cp demo/keras_program/train.py include/models/net/",
+        "cp demo/keras_program/keras.txt demo/keras_program/keras.lock include/models/environments/",
+        "./almanac environment build keras",
+        "./almanac environment lock keras",
+    ),
+    *_lines(
+        "docs/add-a-model.md",
         "A model file",
         "needs a graph of somebody else; one is adopted in",
         "tests/programs/test_graph_adoption.py",

@@ -73,7 +73,8 @@ def test_scratch_machine_has_place_and_key_and_nothing_else(
     monkeypatch.setenv("ALMANAC_LANDING", "s3://real/landing")
     monkeypatch.setenv("AIRFLOW_CONN_ALMANAC_SMTP", "smtp://real")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "real")
-    machine = ScratchMachine(tmp_path / "machine", repository, REPOSITORY / "include" / "models")
+    models, built = REPOSITORY / "include" / "models", tmp_path / "built"
+    machine = ScratchMachine(tmp_path / "machine", repository, models, built)
     reading, working = (machine._variables(reads) for reads in (True, False))
     assert reading["ALMANAC_SECOND_BACKUPS"] == repository.uri
     assert reading["AWS_SECRET_ACCESS_KEY"] == "real"  # the way to the place
@@ -81,7 +82,8 @@ def test_scratch_machine_has_place_and_key_and_nothing_else(
     assert "AWS_SECRET_ACCESS_KEY" not in working
     for variables in (reading, working):
         assert not [name for name, value in variables.items() if "real" in value and not name.startswith("AWS_")]
-    ours = [name for name in type(machine.home).model_fields if name not in ("models", "home")]
+        assert variables["ALMANAC_ENVIRONMENTS"] == str(built)  # as Almanac's own packages are there
+    ours = [name for name in type(machine.home).model_fields if name not in ("models", "home", "environments")]
     assert [name for name in ours if str(tmp_path / "machine") not in str(getattr(machine.home, name))] == []
 
 

@@ -9,6 +9,7 @@ import pytest
 from almanac.config.home import REPOSITORY
 from almanac.config.program_code import read_program
 from almanac.config.schema import Model
+from almanac.programs.contract import PreviousVersion
 from almanac.programs.workbench import Workbench
 from almanac.training.backtest.backtest import labelled_rows
 from almanac.training.fit.program_fit import ProgramFit, fit_program
@@ -46,10 +47,10 @@ class Team:
         declared["train"]["candidates"] = {"mine": {"program": "mine/train.py", "sha256": sha256, **candidate}}
         return Model.model_validate(declared)
 
-    def fit(self, *, is_last: bool = False, **candidate: Any) -> ProgramFit:
+    def fit(self, *, is_last: bool = False, previous: PreviousVersion | None = None, **candidate: Any) -> ProgramFit:
         every = np.arange(len(self.rows))
         model = self.declare(**candidate)
-        return fit_program(model, "mine", None, self.rows, every, self.bench, is_last=is_last)
+        return fit_program(model, "mine", None, self.rows, every, self.bench, is_last=is_last, previous=previous)
 
 
 @pytest.fixture

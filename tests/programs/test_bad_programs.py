@@ -44,6 +44,10 @@ def test_program_that_gives_a_graph_is_a_pipeline_as_any_other(team) -> None:
         ("open('native/big', 'wb').truncate(3_000_000)", r"native/ holds 1 files of 3000000 bytes, expected at most"),
         ("[open(f'report/{n}.png', 'w') for n in range(51)]", r"report/ holds 51 files .*, expected at most 50"),
         ("open('history.jsonl', 'w').write('{\"epoch\": 1}')", r"history.jsonl: line 1: .*expected numbers by name"),
+        (
+            "open('history.jsonl', 'w').write('{\"loss\": 1' + '0' * 400 + '}')",
+            r"history.jsonl: line 1: a number is larger than a float holds",
+        ),
         ("open('history.jsonl', 'w').write('loss 3')", r"history.jsonl: line 1: no JSON"),
     ],
 )

@@ -53,12 +53,12 @@ def test_version_of_a_program_keeps_graph_code_natives_history_and_scores(story)
     passport = load_passport(story.registry, logged)
     assert passport.estimator == "program mine/train.py"
     assert passport.program.program == "mine/train.py"
-    assert passport.program.files == ("history.jsonl", "native/weights.npy")
+    assert passport.program.files == ("history.jsonl", "native/weights.npz")
     history = story.registry.load_file(logged, "program/history.jsonl").decode().splitlines()
     assert len(history) == 40
     assert json.loads(history[-1])["loss"] < json.loads(history[0])["loss"] < np.log(2)
     assert story.registry.load_file(logged, "program/code/train.py") == TINY.read_bytes()
-    assert story.registry.load_file(logged, "program/native/weights.npy").startswith(b"\x93NUMPY")
+    assert story.registry.load_file(logged, "program/native/weights.npz").startswith(b"PK")
     graph = OnnxModel(story.registry.load_onnx(logged))
     assert graph.features == passport.features
     results = [reason for reason in verdict.reasons if reason.startswith(("contract", "parity", "budget"))]

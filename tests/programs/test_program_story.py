@@ -44,8 +44,8 @@ def test_version_of_a_program_scores_is_backed_up_and_its_graph_is_adopted(
     version = world.registry.version(world.model.name, number)
     with model_draft(world.home, world.registry, version) as draft:
         kept = {one.path: b"".join(one.pieces()) for one in draft.files}
-    assert kept["artifacts/program/native/weights.npy"] == world.registry.load_file(
-        version, "program/native/weights.npy"
+    assert kept["artifacts/program/native/weights.npz"] == world.registry.load_file(
+        version, "program/native/weights.npz"
     )
     assert kept["artifacts/program/code/train.py"] == TINY.read_bytes()
 

@@ -53,6 +53,7 @@ class Home(BaseSettings):
         description="Where MLflow keeps the files of its runs; `mlflow-artifacts:`: only its server can reach them.",
     )
     second_backups: str = Field(default="", description="Another disk, bucket, account or region; empty: none.")
+    environments: str = Field(default="", description="Where environments of training programs are built; a folder.")
     journal_url: str = ""
     mlflow_database_url: str = Field(default="", description="MLflow's own database, which only backups open.")
     airflow_database_url: str = Field(default="", description="Airflow's, likewise.")
@@ -85,23 +86,9 @@ class Home(BaseSettings):
         root = check_path(self.home.resolve(), _variable("home"))
         profile = find_profile(self.models)
         elsewhere = profile.places.model_dump() if profile else {}
-        unset = {
-            "landing": f"{root}/landing",
-            "datasets": f"{root}/datasets",
-            "quarantine": f"{root}/quarantine",
-            "predictions": f"{root}/predictions",
-            "reports": f"{root}/reports",
-            "backups": f"{root}/backups",
-            "artifacts": f"{root}/mlartifacts",
-            "second_backups": "",
-            "journal_url": sqlite_url(root / "journal.db"),
-            "mlflow_database_url": sqlite_url(root / "mlflow.db"),
-            "airflow_database_url": sqlite_url(root / "airflow" / "airflow.db"),
-            "tracking_uri": sqlite_url(root / "mlflow.db"),
-        }
         object.__setattr__(self, "home", root)
         object.__setattr__(self, "models", self.models.absolute())  # services run in another folder than the caller
-        for name, default in unset.items():
+        for name, default in _places_below(root).items():
             location = getattr(self, name) or elsewhere.get(name) or default
             object.__setattr__(self, name, _checked(name, location) if location else "")
 
@@ -122,7 +109,17 @@ class Home(BaseSettings):
     @property
     def built_environments(self) -> Path:
         """Where environments of training programs are built; on this machine's own disk."""
-        return self.home / "environments"
+        return Path(self.environments)
+
+    def scratch_in(self, folder: Path) -> "Home":
+        """A home to try something in: each of its places and databases lies in the folder, whatever is set elsewhere.
+
+        It has the declarations and the built environments of this one, which are only read, and nothing else of it.
+        """
+        root = folder.resolve()
+        own = {**_places_below(root), "second_backups": f"{root}/second_backups", "environments": self.environments}
+        own[_TRACKING] = own.pop("tracking_uri")  # a setting goes by its alias
+        return Home(home=root, models=self.models, **own)  # type: ignore[arg-type]
 
     def checkpoints_of(self, model: str) -> str:
         """Where trainings of the model keep their checkpoints; on this machine's own disk."""
@@ -182,7 +179,28 @@ class Home(BaseSettings):
         return f"{self.reports}/{model}"
 
 
+def _places_below(root: Path) -> dict[str, str]:
+    """Where everything is that is not moved alone."""
+    return {
+        "landing": f"{root}/landing",
+        "datasets": f"{root}/datasets",
+        "quarantine": f"{root}/quarantine",
+        "predictions": f"{root}/predictions",
+        "reports": f"{root}/reports",
+        "backups": f"{root}/backups",
+        "artifacts": f"{root}/mlartifacts",
+        "second_backups": "",
+        "environments": f"{root}/environments",
+        "journal_url": sqlite_url(root / "journal.db"),
+        "mlflow_database_url": sqlite_url(root / "mlflow.db"),
+        "airflow_database_url": sqlite_url(root / "airflow" / "airflow.db"),
+        "tracking_uri": sqlite_url(root / "mlflow.db"),
+    }
+
+
 def _checked(name: str, location: str) -> str:
+    if name == "environments":
+        return str(check_path(location, _variable(name)))
     if name in _DATABASES:
         return check_database(location.rstrip("/"), _variable(name))
     if name == "artifacts":

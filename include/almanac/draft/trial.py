@@ -87,7 +87,7 @@ def try_files(model: Model, files: Sequence[FileContent], *, now: datetime, shar
     if problem := name_problem(model, files):
         return DraftTrial(problems=(problem,))
     model = _scaled(model, share)
-    with scratch_home(model, files) as home:
+    with scratch_home(Home(), model, files) as home:
         journal = Journal(home.journal_url)
         landed = list_files(home.landing_of(model.name), ("*",))
         summary = ingest_batches(
@@ -128,17 +128,19 @@ def _scaled(model: Model, share: float) -> Model:
 
 
 @contextmanager
-def scratch_home(model: Model, files: Sequence[FileContent]) -> Iterator[Home]:
-    """A home in a temporary folder, in whose landing area the files lie."""
+def scratch_home(installation: Home, model: Model, files: Sequence[FileContent]) -> Iterator[Home]:
+    """A home in a temporary folder, in whose landing area the files lie.
+
+    Args:
+        installation: whose environments it has.
+        model: whose files they are.
+        files: under the names that they land under.
+
+    Raises:
+        DataError: a file cannot be read.
+    """
     with tempfile.TemporaryDirectory(prefix="almanac-check-") as folder:
-        home = Home(
-            home=Path(folder),
-            landing=f"{folder}/landing",
-            datasets=f"{folder}/datasets",
-            quarantine=f"{folder}/quarantine",
-            reports=f"{folder}/reports",
-            journal_url=f"sqlite:///{folder}/journal.db",
-        )
+        home = installation.scratch_in(Path(folder))
         landing = Path(home.landing_of(model.name))
         landing.mkdir(parents=True)
         for number, one in enumerate(files):

@@ -77,7 +77,7 @@ class Disaster:
         ref, started, at = Catalogue(self.repository).find(GROUP), time.monotonic(), self.clock()
         passed, level = True, _LEVEL
         with scratch(self.home.scratch / "drills") as folder:
-            machine = ScratchMachine(folder, self.repository, self.home.models)
+            machine = ScratchMachine(folder, self.repository, self.home.models, self.home.built_environments)
             try:
                 self._play(machine, ref, started)
             except AlmanacError as error:

@@ -12,12 +12,14 @@ from pathlib import Path
 from almanac.backup.store.keys import VARIABLE
 from almanac.backup.store.repository import BackupRepository
 from almanac.config.home import Home
-from almanac.config.location import sqlite_url
 from almanac.config.repository import python_path
 from almanac.errors import AlmanacError, IntegrityError
 from almanac.services.services import Services
 
-_PLACES = ("landing", "datasets", "quarantine", "predictions", "reports", "artifacts")
+_PLACES = (
+    *("landing", "datasets", "quarantine", "predictions", "reports", "artifacts", "backups", "environments"),
+    "journal_url",
+)
 # What a process needs of the machine itself, and the way into a store that is not a folder.
 _OF_THE_MACHINE = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 _OF_THE_STORE = ("AWS_", "AZURE_", "AIRFLOW_CONN_ALMANAC_STORAGE")
@@ -33,25 +35,20 @@ class ScratchMachine:
         root: an empty folder, which becomes its disk.
         repository: the backup repository, which it reads, and into which nothing of its own is written.
         models: the declarations, which come with the project.
+        environments: those built for training programs, which are there as Almanac's own packages are; None: none is.
     """
 
     root: Path
     repository: BackupRepository
     models: Path
+    environments: Path | None = None
 
     @property
     def home(self) -> Home:
         """Its home: every place is on its own disk, whatever the environment or a profile of the real one says."""
         root = self.root / "home"
-        places = {name: f"{root}/{name}" for name in _PLACES} | {"artifacts": f"{root}/mlartifacts"}
-        databases = {
-            "journal_url": sqlite_url(root / "journal.db"),
-            "mlflow_database_url": sqlite_url(root / "mlflow.db"),
-            "airflow_database_url": sqlite_url(root / "airflow" / "airflow.db"),
-            "MLFLOW_TRACKING_URI": sqlite_url(root / "mlflow.db"),
-        }
-        own = {"backups": f"{root}/backups", "second_backups": f"{root}/second_backups"}
-        return Home(home=root, models=self.models.resolve(), **places, **databases, **own)  # type: ignore[arg-type]
+        built = self.environments or root / "environments"
+        return Home(home=root, models=self.models.resolve(), environments=str(built)).scratch_in(root)
 
     def almanac(self, *words: str, timeout_s: float, reads_backups: bool = False) -> str:
         """Run a command line in a process of its own; give what it printed.
@@ -104,7 +101,7 @@ class ScratchMachine:
         kept = {name: text for name, text in os.environ.items() if name in _OF_THE_MACHINE}
         if reads_backups:
             kept |= {name: text for name, text in os.environ.items() if name.startswith(_OF_THE_STORE)}
-        places = {f"ALMANAC_{name.upper()}": str(getattr(mine, name)) for name in (*_PLACES, "journal_url", "backups")}
+        places = {f"ALMANAC_{name.upper()}": str(getattr(mine, name)) for name in _PLACES}
         second = self.repository.uri if reads_backups else mine.second_backups
         key = self.repository.key.text if self.repository.key else ""
         return {

@@ -30,11 +30,14 @@ _RUN = RunRef("run", "preview")
 Progress = Callable[[str], None]
 
 
-def preview_files(model: Model, given: Sequence[FileContent], *, now: datetime, on_progress: Progress) -> Preview:
+def preview_files(
+    model: Model, home: Home, given: Sequence[FileContent], *, now: datetime, on_progress: Progress
+) -> Preview:
     """Ingest files into an empty dataset, train on it, and judge the candidate.
 
     Args:
         model: the declaration.
+        home: the installation; datasets that the model joins, and built environments, are read there.
         given: such as will land, under the names that they land under.
         now: rows after it are from the future, labels after it are not known yet.
         on_progress: called with a line about each step.
@@ -46,10 +49,12 @@ def preview_files(model: Model, given: Sequence[FileContent], *, now: datetime, 
     begun = Preview(model.name, ", ".join(Path(one.name).name for one in given))
     if problem := name_problem(model, given):
         return replace(begun, problems=(problem,))
-    with scratch_home(model, given) as home:
-        journal = Journal(home.journal_url)
-        landed = list_files(home.landing_of(model.name), ("*",))
-        done = ingest_batches(model, home, journal, landed, _RUN, now=now, clock=lambda: now, make_suite=CountedByMasks)
+    with scratch_home(home, model, given) as scratch:
+        journal = Journal(scratch.journal_url)
+        landed = list_files(scratch.landing_of(model.name), ("*",))
+        done = ingest_batches(
+            model, scratch, journal, landed, _RUN, now=now, clock=lambda: now, make_suite=CountedByMasks
+        )
         counts = {
             "records": sum(one.rows_read for one in journal.batches(model.name)),
             "published rows": done.published_rows,
@@ -61,7 +66,9 @@ def preview_files(model: Model, given: Sequence[FileContent], *, now: datetime, 
         begun = replace(begun, counts=counts, problems=(*rejected, *done.waiting))
         if begun.problems or not done.published_rows:
             return replace(begun, problems=begun.problems or ("nothing of the files would be published",))
-        return _trained(begun, model, home, None, now=now, on_progress=on_progress)
+        if problem := _lend_joined(model, home, scratch):
+            return replace(begun, problems=(problem,))
+        return _trained(begun, model, scratch, None, now=now, on_progress=on_progress)
 
 
 def preview_dataset(model: Model, home: Home, version: int | None, *, now: datetime, on_progress: Progress) -> Preview:
@@ -81,10 +88,21 @@ def preview_dataset(model: Model, home: Home, version: int | None, *, now: datet
     rows = ModelRows.newest(home, model, version=version)
     begun = Preview(model.name, f"dataset version {rows.version}")
     with tempfile.TemporaryDirectory(prefix="almanac-preview-") as folder:
-        scratch = Home(
-            home=Path(folder), models=home.models, datasets=home.datasets, journal_url=f"sqlite:///{folder}/journal.db"
-        )
+        scratch = home.scratch_in(Path(folder)).model_copy(update={"datasets": home.datasets})
         return _trained(begun, model, scratch, rows, now=now, on_progress=on_progress)
+
+
+def _lend_joined(model: Model, home: Home, scratch: Home) -> str:
+    """Let a scratch home read the datasets that a model joins; why it cannot, empty: it can."""
+    for other in {join.model for join in model.joins.values()} - {model.name}:
+        place = home.dataset_of(other)
+        if "://" in place:
+            return (
+                f"joins: the dataset of {other} is in an object store ({place}); expected a folder, for a run on files."
+                f" Without files the run is on the dataset of {model.name}, and reads it there"
+            )
+        Path(scratch.dataset_of(other)).symlink_to(place)
+    return ""
 
 
 def _trained(

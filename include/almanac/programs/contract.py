@@ -5,9 +5,11 @@ docs/training-programs.md describes it for those who write programs. A change th
 
 import json
 import os
+import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 CONTRACT = 1
 ROWS, SPEC, CODE, TEMPORARY = "rows.parquet", "spec.json", "code", "tmp"
+PREVIOUS = "previous"
 GRAPH, NATIVE, HISTORY, REPORT = "model.onnx", "native", "history.jsonl", "report"
 KEPT = "program"  # where a version keeps what its program left, among the files of its run
 
@@ -30,6 +33,7 @@ MAX_REPORT_BYTES = 20_000_000
 MAX_REPORT_FILES = 50
 MAX_NATIVE_FILES = 1_000
 _LABEL = "_label"
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9 ._+=@-]{0,99}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +59,32 @@ class TrainingRows:
         return name
 
 
-def write_folder(folder: Path, rows: TrainingRows, spec: Mapping[str, Any], code: Mapping[str, bytes]) -> None:
+@dataclass(frozen=True, eq=False)
+class PreviousVersion:
+    """The version that a program goes on from.
+
+    Attributes:
+        version: its number.
+        manifest_sha256: of the list of all its files with their hashes.
+        trained_until: the last event time among its training rows, UTC.
+        graph: as its program wrote it.
+        fetch: writes the natives of its program into a folder, verified.
+    """
+
+    version: str
+    manifest_sha256: str
+    trained_until: datetime
+    graph: bytes
+    fetch: Callable[[Path], None]
+
+
+def write_folder(
+    folder: Path,
+    rows: TrainingRows,
+    spec: Mapping[str, Any],
+    code: Mapping[str, bytes],
+    previous: PreviousVersion | None = None,
+) -> None:
     """Write what a program is given.
 
     Args:
@@ -63,6 +92,12 @@ def write_folder(folder: Path, rows: TrainingRows, spec: Mapping[str, Any], code
         rows: the training rows.
         spec: becomes `spec.json`, with the version of the contract and what it says of the rows.
         code: the program's files, by name.
+        previous: the version that it goes on from; None: it begins from scratch.
+
+    Raises:
+        IntegrityError: a file of the previous version is not what was recorded.
+        RegistryError: one is missing.
+        TransientError: they cannot be fetched.
     """
     import polars as pl
 
@@ -79,9 +114,18 @@ def write_folder(folder: Path, rows: TrainingRows, spec: Mapping[str, Any], code
         "features": list(rows.names),
         "label_column": rows.label_column,
         "rows": len(rows.labels),
+        "previous": None if previous is None else _write_previous(folder / PREVIOUS, previous),
         **spec,
     }
     (folder / SPEC).write_text(json.dumps(document, indent=1, ensure_ascii=False), "utf-8")
+
+
+def _write_previous(folder: Path, previous: PreviousVersion) -> dict[str, str]:
+    """Write the files of the previous version; what `spec.json` says of it."""
+    (folder / NATIVE).mkdir(parents=True)
+    previous.fetch(folder / NATIVE)
+    (folder / GRAPH).write_bytes(previous.graph)
+    return {"version": previous.version, "folder": PREVIOUS, "trained_until": previous.trained_until.isoformat()}
 
 
 @dataclass(frozen=True)
@@ -123,12 +167,20 @@ def read_outputs(folder: Path, where: str, *, max_native_bytes: int) -> Outputs:
 
 
 def _files_below(folder: Path, where: str) -> Iterator[Path]:
-    """All files, sorted. A link would make Almanac, which is not confined, read what the program cannot."""
+    """All files, sorted. A link would make Almanac, which is not confined, read what the program cannot.
+
+    Names go into MLflow, backups and pages, so they are of what each of these takes.
+    """
     if not os.path.lexists(folder):
         return
     if not stat.S_ISDIR(folder.lstat().st_mode):
         raise ConfigError(f"{where}: {folder.name} is a link or a file; expected a folder of files")
     for path in sorted(folder.iterdir()):
+        if not _NAME.fullmatch(path.name):
+            raise ConfigError(
+                f"{where}: {folder.name}/ holds the name {show(path.name)}; expected at most 100 letters, digits,"
+                " spaces and . _ + = @ - in it, the first of them a letter, a digit or _. Rename it"
+            )
         if stat.S_ISDIR(path.lstat().st_mode):
             yield from _files_below(path, where)
         else:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,19 @@ _NUMBERS = ("loss", "validation_loss", "learning_rate")
 
 @dataclass(frozen=True)
 class EpochLine:
-    """One line: losses on the training rows and on those that the program holds back; NaN where it says nothing."""
+    """One line.
+
+    Attributes:
+        loss: on the training rows.
+        validation_loss: on those that the program holds back; NaN: it says nothing.
+        learning_rate: None: it says nothing.
+        figures: every number of the line by its name, those above among them.
+    """
 
     loss: float
     validation_loss: float = math.nan
     learning_rate: float | None = None
+    figures: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -55,21 +64,39 @@ class HistoryFile:
             new = file.read()
         whole = new if to_the_end else new[: new.rfind(b"\n") + 1]
         self._read_bytes += len(whole)
-        found = [self._parse(line, number) for number, line in enumerate(whole.splitlines(), 1) if line.strip()]
+        lines = (line for line in whole.splitlines() if line.strip())
+        where = f"{self.where}: {HISTORY}"
+        found = [parse_line(line, number, where) for number, line in enumerate(lines, len(self.lines) + 1)]
         self.lines += found
         return bool(found)
 
-    def _parse(self, line: bytes, number: int) -> EpochLine:
-        where = f"{self.where}: {HISTORY}: line {len(self.lines) + number}"
-        try:
-            found: Any = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise ConfigError(f"{where}: no JSON: {show(line[:200].decode('utf-8', 'replace'))}") from error
-        wrong = not isinstance(found, dict) or "loss" not in found
-        numbers = {} if wrong else {name: found[name] for name in _NUMBERS if found.get(name) is not None}
-        if wrong or any(isinstance(one, bool) or not isinstance(one, int | float) for one in numbers.values()):
-            raise ConfigError(
-                f'{where}: got {show(found)}, expected numbers by name, "loss" among them:'
-                ' {"epoch": 1, "loss": 0.69, "validation_loss": 0.7}'
-            )
-        return EpochLine(**{name: float(one) for name, one in numbers.items()})
+
+def parse_line(line: bytes, number: int, where: str) -> EpochLine:
+    """Read a line.
+
+    Args:
+        line: its bytes.
+        number: from 1, for messages.
+        where: names the file in messages.
+
+    Raises:
+        ConfigError: it is not what the contract says.
+    """
+    where = f"{where}: line {number}"
+    try:
+        found: Any = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{where}: no JSON: {show(line[:200].decode('utf-8', 'replace'))}") from error
+    numbers = found if isinstance(found, dict) else {}
+    numbers = {name: one for name, one in numbers.items() if isinstance(one, int | float) and not isinstance(one, bool)}
+    given = {name for name in _NUMBERS if isinstance(found, dict) and found.get(name) is not None}
+    if "loss" not in numbers or not given <= numbers.keys():
+        raise ConfigError(
+            f'{where}: got {show(found)}, expected numbers by name, "loss" among them:'
+            ' {"epoch": 1, "loss": 0.69, "validation_loss": 0.7}'
+        )
+    try:
+        figures = {name: float(one) for name, one in numbers.items()}
+    except OverflowError as error:
+        raise ConfigError(f"{where}: a number is larger than a float holds. Write Infinity, or less") from error
+    return EpochLine(**{name: figures[name] for name in given}, figures=figures)

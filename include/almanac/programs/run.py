@@ -18,6 +18,7 @@ from almanac.programs import supervisor
 from almanac.programs.bounded_log import BoundedLog
 from almanac.programs.contract import CODE, TEMPORARY, TRY_AGAIN
 from almanac.programs.history import EpochLine, HistoryFile
+from almanac.programs.saved import LossLog, SavedFiles
 
 Report = Callable[[str], None]
 Rule = Callable[[Sequence[EpochLine]], str]
@@ -51,6 +52,7 @@ class Call:
         limits: of this call.
         network: whether it may open connections.
         seed: of everything that is drawn.
+        log: takes the epochs as checkpoints appear, and at the end.
     """
 
     where: str
@@ -62,6 +64,7 @@ class Call:
     limits: ProgramLimits
     network: bool = False
     seed: int = 0
+    log: LossLog | None = None
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ def run_program(call: Call, *, report: Report, rule: Rule = lambda _: "", saved:
         call: what is run.
         report: takes its output, line by line, up to `bounded_log.MAX_LOG_BYTES`.
         rule: gives the rule that the epochs so far break; it is then asked to end, and has `GRACE_S` for that.
-        saved: called with the name of each new file in a folder of `write`.
+        saved: called with the name of each new file in a folder of `write`, and at the end.
 
     Raises:
         ConfigError: it failed, broke a limit, or wrote a history that cannot be read.
@@ -116,12 +119,12 @@ class _ProgramRun:
     asked: str = field(default="", init=False)
     asked_at: float = field(default=0.0, init=False)
     sized_at: float = field(default=0.0, init=False)
-    names: set[str] = field(default_factory=set, init=False)
+    files: SavedFiles = field(init=False)
 
     def run(self) -> Ended:
         self.output = BoundedLog(self.report)
         self.history = HistoryFile(self.call.folder, self.call.where)
-        self.names = self._saved_names()
+        self.files = SavedFiles(self.call.write, self.call.log, self.saved)
         started = time.monotonic()
         read_end, write_end = os.pipe()
         try:
@@ -135,6 +138,7 @@ class _ProgramRun:
             finally:
                 self._end(process)
             ended = json.loads(status_pipe.read() or b"{}").get("ended")
+        self.files.look(self.history.lines, is_end=True)
         self.output.close()
         self._check(ended)
         return Ended(tuple(self.history.lines), self.asked, time.monotonic() - started)
@@ -205,9 +209,7 @@ class _ProgramRun:
             self.asked, self.asked_at = broken, now
             self.report(f"{where}: learning is {broken} after {len(self.history.lines)} epochs: it is asked to end")
             process.send_signal(signal.SIGUSR1)
-        if new := self._saved_names() - self.names:
-            self.names |= new
-            self.saved(max(new))
+        self.files.look(self.history.lines)
 
     def _look_at_size(self) -> None:
         folders = (self.call.folder, *self.call.write)
@@ -217,10 +219,6 @@ class _ProgramRun:
                 f"{self.call.where}: wrote {size / _MB:.0f} MB and was ended; expected at most"
                 f" {self.call.limits.disk_mb}. Raise limits.disk_mb, or write less"
             )
-
-    def _saved_names(self) -> set[str]:
-        names = (path.name for folder in self.call.write for path in folder.iterdir())
-        return {name for name in names if not name.startswith(".") and not name.endswith(".part")}
 
     def _end(self, process: "subprocess.Popen[bytes]") -> None:
         """Let the supervisor kill all that is left, and wait for it."""

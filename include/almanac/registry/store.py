@@ -1,11 +1,12 @@
 """The model registry: MLflow, through an explicit client instead of MLflow's global state."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from almanac.config.home import Home
 from almanac.config.location import sqlite_path
-from almanac.errors import RegistryError
+from almanac.errors import IntegrityError, RegistryError
 from almanac.journal.damage import check_file
 from almanac.registry import files
 from almanac.registry.client_settings import configure_client
@@ -151,12 +152,32 @@ class Registry:
 
     def load_file(self, version: Logged, path: str) -> bytes:
         """One file of the candidate, verified by the manifest, which is itself verified by the version's tag."""
-        where = f"{version.title}: {files.MANIFEST}"
-        manifest = files.verified(self._read(version, files.MANIFEST), version.manifest_sha256, where)
-        hashes = files.read_manifest(manifest, where)
+        hashes = self._hashes(version)
         if path not in hashes:
             raise RegistryError(f"{version.title}: no file {path!r}; it has {sorted(hashes)}")
         return files.verified(self._read(version, path), hashes[path], f"{version.title}: {path}")
+
+    def fetch_files(self, version: Logged, below: str, folder: Path) -> None:
+        """Write what the candidate has below one of its folders, each file verified by the manifest as it was fetched.
+
+        Args:
+            version: the candidate.
+            below: the folder of its files.
+            folder: of this machine; the files get the names that they have below `below`.
+
+        Raises:
+            IntegrityError: a file is not what was recorded, or a name leads out of the folder.
+        """
+        for path, sha256 in self._hashes(version).items():
+            name = path.removeprefix(f"{below}/")
+            if name == path:
+                continue
+            where, target = f"{version.title}: {path}", folder / name
+            if ".." in target.parts or not target.is_relative_to(folder):
+                raise IntegrityError(f"{where}: the name leads out of its folder. Restore the version from its backup")
+            content = files.verified(self._read(version, path), sha256, where)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
 
     def experiment(self, model: str) -> str:
         """The id of the model's experiment, which is created when it is missing."""
@@ -173,6 +194,12 @@ class Registry:
                         raise
                     found = self.client.get_experiment_by_name(model)
             return str(found.experiment_id)
+
+    def _hashes(self, version: Logged) -> dict[str, str]:
+        """The hash of each file, by the manifest."""
+        where = f"{version.title}: {files.MANIFEST}"
+        manifest = files.verified(self._read(version, files.MANIFEST), version.manifest_sha256, where)
+        return files.read_manifest(manifest, where)
 
     def _read(self, version: Logged, path: str) -> bytes:
         with mlflow_errors(f"{version.title}: {path}"):

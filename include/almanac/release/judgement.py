@@ -12,6 +12,7 @@ from almanac.features.features import build_features, history_needed
 from almanac.features.labels import labels
 from almanac.journal.journal import Journal
 from almanac.journal.records import Decision, DecisionKind, RunRef
+from almanac.programs.pictures import load_report
 from almanac.registry import files
 from almanac.registry.as_trained import as_trained
 from almanac.registry.errors import mlflow_errors
@@ -91,7 +92,8 @@ def judge_run(
     figures[LABELLED_ROWS] = float(candidate.labelled_rows)
     ask = asked(results) if accepted else ()
     decision = Decision(model.name, DecisionKind.GATES, accepted, tuple(reasons), now, run, mlflow_run_id, figures, ask)
-    card = render_card(model, passport, evaluation.backtest, decision, results, evaluation.speed)
+    left = load_report(registry, candidate, passport.program.files if passport.program else ())
+    card = render_card(model, passport, evaluation.backtest, decision, results, evaluation.speed, left)
     _log(registry, decision, results, evaluation.speed, card)
     journal.record_decision(decision)
     return decision

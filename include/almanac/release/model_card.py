@@ -11,6 +11,7 @@ from almanac.config.grammar.label_kind import NUMBER
 from almanac.config.grammar.types import format_duration
 from almanac.config.schema import Model
 from almanac.journal.records import Decision
+from almanac.programs.pictures import ProgramReport
 from almanac.release.gates import GateResult
 from almanac.reporting.templates import render
 from almanac.statistics.class_metrics import top_label
@@ -40,6 +41,7 @@ def render_card(
     decision: Decision,
     results: Sequence[GateResult],
     speed: Speed | None,
+    report: ProgramReport | None = None,
 ) -> str:
     """The page as text.
 
@@ -50,6 +52,7 @@ def render_card(
         decision: of the gates.
         results: of the gates.
         speed: sizes and latencies; None: they could not be measured.
+        report: what the program that trained it has left for people; None: an estimator was fitted.
     """
     metrics = passport.metrics
     return render(
@@ -64,6 +67,7 @@ def render_card(
         metrics=sorted({*metrics.train, *metrics.holdout}),
         baselines=[name for name, values in metrics.baselines.items() if values],
         pictures=_pictures(model, backtest, passport.threshold, speed),
+        report=report or ProgramReport(),
     )
 
 

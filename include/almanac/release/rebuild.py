@@ -133,7 +133,7 @@ def _train(
     now = passport.data.labelled_until + model.label.horizon
     if passport.mode == "incremental":
         parent = load_parent(registry, registry.version(model.name, passport.parent_version))
-        return continue_candidate(model, frame, now=now, parent=parent, on_progress=on_progress)
+        return continue_candidate(model, frame, now=now, parent=parent, on_progress=on_progress, bench=bench)
     return train_candidate(
         model,
         frame,

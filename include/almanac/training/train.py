@@ -139,7 +139,13 @@ def train_candidate(
 
 
 def continue_candidate(
-    model: Model, frame: "pl.DataFrame", *, now: datetime, parent: Parent, on_progress: Progress = _quiet
+    model: Model,
+    frame: "pl.DataFrame",
+    *,
+    now: datetime,
+    parent: Parent,
+    on_progress: Progress = _quiet,
+    bench: Workbench | None = None,
 ) -> TrainedCandidate:
     """Continue the champion on rows that are new to it, and prepare the result for its gates.
 
@@ -151,9 +157,10 @@ def continue_candidate(
         now: labels that become true after it are not known yet.
         parent: the champion.
         on_progress: called with a line about each step.
+        bench: where programs work; None: there is none.
 
     Raises:
-        ConfigError: the champion cannot be continued; see `continuation_problems`.
+        ConfigError: the champion cannot be continued; see `continuation_problems`. Or its program fails.
         DataError: too few labelled rows.
     """
     watch = StepWatch(on_progress)
@@ -164,11 +171,19 @@ def continue_candidate(
     if problems:
         raise ConfigError(f"{model.name}: the champion cannot be continued: {'; '.join(problems)}. Train from scratch")
     chosen = new_rows(parent, holdout, rows.times)
-    pipeline = continue_champion(parent, rows, chosen)
+    curve, files = None, None
+    if parent.previous is None:
+        pipeline = continue_champion(parent, rows, chosen)
+    else:
+        of = parent.selection
+        pipeline, curve, files = fit_last(
+            model, of.name, of.params, rows, chosen, bench=bench, previous=parent.previous
+        )
     watch.done("fit", f"version {parent.version} is continued on {len(chosen)} more rows")
     # the earlier folds say nothing about it, nor do the scores of its own selection
     selection = replace(parent.selection, predictions=(), scores={}, trials=())
-    return CandidateBuilder(model, rows, folds, watch).build(selection, pipeline, chosen, parent=parent)
+    builder = CandidateBuilder(model, rows, folds, watch)
+    return builder.build(selection, pipeline, chosen, curve=curve, parent=parent, program=files)
 
 
 def prepare(model: Model, frame: "pl.DataFrame", *, now: datetime) -> tuple[LabelledRows, tuple[Fold, ...]]:

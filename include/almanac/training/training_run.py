@@ -26,7 +26,8 @@ from almanac.features.split_groups import shuffled
 from almanac.journal.exclusive import exclusive
 from almanac.journal.journal import Journal
 from almanac.journal.records import Decision, RunRef
-from almanac.programs.workbench import open_bench, slug_of
+from almanac.programs.contract import KEPT, NATIVE, PreviousVersion
+from almanac.programs.workbench import Workbench, open_bench, slug_of
 from almanac.registry import files
 from almanac.registry.pipeline_file import load_pipeline
 from almanac.registry.records import Logged, ModelVersion, TrainingContext
@@ -158,7 +159,7 @@ def train(
         frame = rows.read()
         with open_bench(model, home, on_progress, run_id=run.run_id, saved=back_up) as bench:
             candidate = (
-                _continued(model, registry, frame, now=now, on_progress=on_progress)
+                _continued(model, registry, frame, now=now, on_progress=on_progress, bench=bench)
                 if mode == "incremental"
                 else train_candidate(
                     model,
@@ -186,13 +187,19 @@ def _checkpoints(
 
 
 def _continued(
-    model: Model, registry: Registry, frame: "pl.DataFrame", *, now: datetime, on_progress: Progress
+    model: Model,
+    registry: Registry,
+    frame: "pl.DataFrame",
+    *,
+    now: datetime,
+    on_progress: Progress,
+    bench: Workbench | None,
 ) -> TrainedCandidate:
     champion = registry.champion(model.name)
     if champion is None:
         raise RegistryError(f"{model.name}: there is no champion to continue any more. Train from scratch")
     parent = load_parent(registry, champion)
-    return continue_candidate(model, frame, now=now, parent=parent, on_progress=on_progress)
+    return continue_candidate(model, frame, now=now, parent=parent, on_progress=on_progress, bench=bench)
 
 
 def load_parent(registry: Registry, version: Logged) -> Parent:
@@ -208,13 +215,24 @@ def load_parent(registry: Registry, version: Logged) -> Parent:
         declared = Model.model_validate(yaml.safe_load(registry.load_file(version, files.CONFIG)))
     except ValidationError:
         declared = None
+    number = version.version if isinstance(version, ModelVersion) else version.mlflow_run_id
+    pipeline, previous = load_pipeline(registry.load_file(version, files.PIPELINE)), None
+    if passport.program is not None and passport.program.program:
+        previous = PreviousVersion(
+            version=number,
+            manifest_sha256=version.manifest_sha256,
+            trained_until=passport.data.train_end,
+            graph=pipeline[-1].graph,
+            fetch=partial(registry.fetch_files, version, f"{KEPT}/{NATIVE}"),
+        )
     return Parent(
-        version=version.version if isinstance(version, ModelVersion) else version.mlflow_run_id,
+        version=number,
         declared=declared,
         selection=CandidateSelection(passport.candidate, passport.params, version.threshold),
         train_start=passport.data.train_start,
         train_end=passport.data.train_end,
-        pipeline=load_pipeline(registry.load_file(version, files.PIPELINE)),
+        pipeline=pipeline,
+        previous=previous,
     )
 
 

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from almanac.config.sections.learning import Learning
 from almanac.training.backtest.backtest import LabelledRows
-from almanac.training.fit.learning import Epoch, broken_rule
+from almanac.training.fit.candidates import build_pipeline
+from almanac.training.fit.learning import Epoch, broken_rule, fit_by_epochs
 from almanac.training.train import train_candidate
 from almanac.training.trained import constant_features
 from tests.training.conftest import NOW
@@ -159,3 +160,26 @@ def test_warn_declared_wrongly_is_refused(small, change, condition: str) -> None
 def test_learning_of_an_estimator_without_epochs_is_refused(small, change) -> None:
     with pytest.raises(ValidationError, match=r"learning needs one of .* got sklearn.ensemble"):
         change(small, "train.candidates.forest", learning={"epochs": 5})
+
+
+def test_limit_on_an_epoch_of_an_estimator_ends_its_training(watched) -> None:
+    limited = {"epochs": 12, "limits": {"slow": "epoch >= 2 and loss > learning_rate_init"}}
+    model = watched(learning=limited)
+    learning, draw = model.train.candidates["one"].learning, np.random.default_rng(1)
+    values = draw.normal(size=(200, 15)).astype(np.float32)
+    rows = (values, (values[:, 0] > 0).astype(np.int64))
+    curve = fit_by_epochs(build_pipeline(model, "one", None), learning, rows, rows)
+    assert curve.rule == "beyond the limit slow (epoch >= 2 and loss > learning_rate_init)"
+    assert len(curve.epochs) == 2
+
+
+@pytest.mark.parametrize(
+    ("learning", "words"),
+    [
+        ({"limits": {"slow": "accuracy < 1"}}, "learning.limits.slow: no column 'accuracy'"),
+        ({"metrics": ["accuracy"]}, "learning.metrics: only a program writes figures of its own"),
+    ],
+)
+def test_limit_on_what_an_estimator_does_not_have_is_refused(watched, learning, words) -> None:
+    with pytest.raises(ValidationError, match=words):
+        watched(learning={"epochs": 12, **learning})

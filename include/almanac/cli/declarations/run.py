@@ -74,5 +74,5 @@ def _played(
 
     declared = find_model(folder, model)
     if files:
-        return preview_files(declared, [open_file(one) for one in files], now=now, on_progress=report_step)
+        return preview_files(declared, home, [open_file(one) for one in files], now=now, on_progress=report_step)
     return preview_dataset(declared, home, dataset, now=now, on_progress=report_step)

@@ -1,10 +1,13 @@
 """The section `learning` of a candidate whose estimator learns in epochs: for how long, and what ends it early."""
 
+from collections.abc import Collection
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from almanac.config.grammar.expression import check_expression
 from almanac.config.grammar.section import Section
+from almanac.config.grammar.types import Slug
 
 Count = Annotated[int, Field(ge=2)]
 WATCHED_ESTIMATORS = frozenset(
@@ -15,6 +18,9 @@ WATCHED_ESTIMATORS = frozenset(
         "sklearn.neural_network.MLPRegressor",
     }
 )
+
+
+FIGURES = ("epoch", "loss", "validation_loss", "learning_rate")
 
 
 class EarlyStopping(Section):
@@ -54,4 +60,25 @@ class Learning(Section):
     stuck: Count | None = Field(5, description="After N epochs, not better than always predicting the base rate.")
     diverging: Count | None = Field(3, description="For N consecutive epochs the training loss rose, or it is NaN.")
     overfitting: Count | None = Field(5, description="For N consecutive epochs only the training loss improved.")
+    limits: dict[Slug, str] = Field(
+        default_factory=dict,
+        description="Name -> condition on the figures of an epoch (epoch, loss, validation_loss, learning_rate,"
+        " `metrics`) and on parameters that ends training: `gradient_norm > 100`.",
+    )
+    metrics: tuple[str, ...] = Field(
+        (), description="What a program writes of an epoch besides these figures, for `limits`."
+    )
     checkpoints: Checkpoints | None = Field(None, description="None: the best epoch is kept in memory alone.")
+
+    def check_limits(self, params: Collection[str]) -> None:
+        """Refuse a limit on something that no epoch and no parameter has.
+
+        Args:
+            params: names of the candidate's declared and searched parameters.
+
+        Raises:
+            ValueError: there is one.
+        """
+        known = dict.fromkeys((*FIGURES, *self.metrics, *params), "float")
+        for name, condition in self.limits.items():
+            check_expression(condition, known, where=f"learning.limits.{name}")

@@ -54,6 +54,14 @@ class Candidate(Section):
         return self
 
     @model_validator(mode="after")
+    def _limits_read(self) -> Self:
+        if self.learning is not None:
+            if self.learning.metrics:
+                raise ValueError(f"learning.metrics: only a program writes figures of its own; got {self.estimator}")
+            self.learning.check_limits((*self.params, *(self.search.space if self.search else ())))
+        return self
+
+    @model_validator(mode="after")
     def _is_made_of_others(self) -> Self:
         if (self.estimator in ENSEMBLES) != (len(set(self.of)) >= 2) or len(set(self.of)) != len(self.of):
             raise ValueError(
@@ -203,10 +211,11 @@ class Training(Section):
     @model_validator(mode="after")
     def _mode_fits(self) -> Self:
         can = any(each.estimator in CONTINUABLE_ESTIMATORS for each in self.estimators.values())
+        can = can or any(each.continues for each in self.programs.values())
         if self.mode == "incremental" and not can:
             raise ValueError(
                 f"mode incremental needs a candidate that can continue; got {sorted(self.candidates)}, expected one of "
-                f"{sorted(CONTINUABLE_ESTIMATORS)}"
+                f"{sorted(CONTINUABLE_ESTIMATORS)}, or a program with continues: true"
             )
         return self
 

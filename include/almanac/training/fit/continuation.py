@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from almanac.config.schema import Model
 from almanac.errors import ConfigError
+from almanac.programs.contract import PreviousVersion
 from almanac.training.backtest.backtest import LabelledRows
 from almanac.training.backtest.folds import Fold, split_words
 from almanac.training.fit.boosting import add_trees
@@ -33,6 +34,7 @@ class Parent:
         train_start: the first event time among its training rows, UTC.
         train_end: the last event time among its training rows, UTC.
         pipeline: verified and fitted.
+        previous: what its program left; None: it is of an estimator.
     """
 
     version: str
@@ -41,6 +43,7 @@ class Parent:
     train_start: datetime
     train_end: datetime
     pipeline: "Pipeline"
+    previous: PreviousVersion | None = None
 
 
 def continuation_problems(model: Model, parent: Parent, holdout: Fold, times: "NDArray[np.datetime64]") -> list[str]:
@@ -54,12 +57,7 @@ def continuation_problems(model: Model, parent: Parent, holdout: Fold, times: "N
     """
     import numpy as np
 
-    problems = _declaration_problems(model, parent)
-    estimator, name = parent.pipeline[-1], type(parent.pipeline[-1]).__name__
-    if not hasattr(estimator, "partial_fit") and not hasattr(estimator, "booster_"):
-        problems.append(f"{name} of version {parent.version} cannot continue: it has no partial_fit")
-    elif getattr(estimator, "early_stopping", False):
-        problems.append(f"{name} of version {parent.version} cannot continue: early_stopping is set")
+    problems = [*_declaration_problems(model, parent), *_fit_problems(model, parent)]
     if model.dataset.is_arrival:  # its hold-out is the same one for ever, so nothing but new rows is wanted
         if not len(new_rows(parent, holdout, times)):
             problems.append(
@@ -128,6 +126,22 @@ def _check_all_there(parent: Parent, estimator: Any, labels: "NDArray[Any]") -> 
             f"version {parent.version} cannot be continued: none of the {len(labels)} new rows has the label"
             f" {', '.join(map(str, lacking))}. Train from scratch"
         )
+
+
+def _fit_problems(model: Model, parent: Parent) -> list[str]:
+    """Why what was fitted cannot go on."""
+    estimator, name = parent.pipeline[-1], type(parent.pipeline[-1]).__name__
+    if hasattr(estimator, "graph"):
+        program = model.train.programs.get(parent.selection.name)
+        if program is None or parent.previous is None:
+            return [f"version {parent.version} is a graph, and no program of today's declaration can go on from it"]
+        if not program.continues:
+            return [f"{program.program} does not declare that it can go on from version {parent.version} (continues)"]
+    elif not hasattr(estimator, "partial_fit") and not hasattr(estimator, "booster_"):
+        return [f"{name} of version {parent.version} cannot continue: it has no partial_fit"]
+    elif getattr(estimator, "early_stopping", False):
+        return [f"{name} of version {parent.version} cannot continue: early_stopping is set"]
+    return []
 
 
 def _declaration_problems(model: Model, parent: Parent) -> list[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from almanac.config.schema import Model
 from almanac.config.sections.search import Scalar
 from almanac.errors import ConfigError, DataError
+from almanac.programs.contract import PreviousVersion
 from almanac.programs.workbench import Workbench, require_bench
 from almanac.statistics.tasks import task_of
 from almanac.training.backtest.backtest import LabelledRows
@@ -64,12 +65,17 @@ def fit_last(
     chosen: "NDArray[np.intp]",
     checkpoints: Checkpointing | None = None,
     bench: Workbench | None = None,
+    previous: PreviousVersion | None = None,
 ) -> tuple["Pipeline", Curve | None, ProgramFiles | None]:
-    """The fit that is kept: `fit_watched` of an estimator; of a program also the files that it left."""
+    """The fit that is kept: `fit_watched` of an estimator; of a program also the files that it left.
+
+    A program goes on from the version `previous`, where there is one.
+    """
     if name not in model.train.programs:
         return *fit_watched(model, name, params, rows, chosen, checkpoints), None
     _check_labels(model, rows, chosen)
-    made = fit_program(model, name, params, rows, chosen, require_bench(bench, model.name), is_last=True)
+    own = require_bench(bench, model.name)
+    made = fit_program(model, name, params, rows, chosen, own, is_last=True, previous=previous)
     return made.pipeline, made.curve, made.files
 
 

@@ -7,11 +7,12 @@ import copy
 import hashlib
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from almanac.config.sections.learning import Learning
+from almanac.config.grammar.expression import columns_of, compile_expression
+from almanac.config.sections.learning import FIGURES, Learning
 from almanac.training.fit.checkpoints import Checkpoint, CheckpointFolder, TrainingProgress
 from almanac.training.fit.epoch import Epoch
 from almanac.training.fit.loss import Loss
@@ -139,7 +140,8 @@ class _Run:
         self.progress = replace(self.progress, epochs=epochs, best=best)
         if self.checkpoints:
             self.checkpoints.log(epochs)
-        return broken_rule(self.learning, epochs[self.progress.since :], self.loss.base)
+        broken = broken_rule(self.learning, epochs[self.progress.since :], self.loss.base)
+        return broken or broken_limit(self.learning, [_figures(len(epochs), epochs[-1])], self.estimator.get_params())
 
     def _goes_back(self) -> bool:
         """Restore the best checkpoint; return whether the fit is resumed from it, with smaller steps."""
@@ -193,6 +195,34 @@ def broken_rule(learning: Learning, epochs: Sequence[Epoch], base_loss: float) -
     if learning.overfitting and _rises(later, learning.overfitting) and _falls(train, learning.overfitting):
         return "overfitting"
     return ""
+
+
+def broken_limit(learning: Learning, epochs: Sequence[Mapping[str, float]], params: Mapping[str, Any]) -> str:
+    """The first declared limit that one of these epochs is beyond, in words; empty: none.
+
+    Args:
+        learning: the limits.
+        epochs: the figures of each; one that is not there is not beyond a limit.
+        params: of the candidate.
+    """
+    if not learning.limits or not epochs:
+        return ""
+    import polars as pl
+
+    wanted = (*FIGURES, *learning.metrics)
+    fixed = {name: pl.lit(float(value)) for name, value in params.items() if isinstance(value, int | float)}
+    rows = pl.DataFrame({name: [one.get(name) for one in epochs] for name in wanted}, dict.fromkeys(wanted, pl.Float64))
+    rows = rows.with_columns(**{name: value for name, value in fixed.items() if name not in wanted})
+    for name, condition in learning.limits.items():
+        needed = [column for column in columns_of(condition) if column not in rows.columns]
+        if not needed and rows.select(compile_expression(condition).any()).item():
+            return f"beyond the limit {name} ({condition})"
+    return ""
+
+
+def _figures(number: int, epoch: Epoch) -> dict[str, float]:
+    known = {"epoch": number, "loss": epoch.train_loss, "validation_loss": epoch.validation_loss}
+    return known if epoch.learning_rate is None else known | {"learning_rate": epoch.learning_rate}
 
 
 def _rises(losses: Sequence[float], times: int) -> bool:

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import PurePosixPath
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from almanac.config.grammar.section import Section
 from almanac.config.grammar.types import Duration, Slug
@@ -40,12 +40,21 @@ class ProgramCandidate(Section):
         None, description="Rules on the losses that the program writes down while it runs; unset: nobody watches them."
     )
     limits: ProgramLimits = ProgramLimits()
+    continues: bool = Field(
+        False, description="Whether it can go on from what it left with the champion, where `train.mode` asks for that."
+    )
     network: bool = Field(False, description="Whether it may open connections, for example to fetch weights.")
     sha256: str = Field("", description="Of the program's files; Almanac fills it in, a YAML file must not.")
     environment_sha256: str = Field("", description="Of the environment's lock; Almanac fills it in.")
 
     of: ClassVar[tuple[str, ...]] = ()
     early_stopping: ClassVar[None] = None
+
+    @model_validator(mode="after")
+    def _limits_read(self) -> Self:
+        if self.learning is not None:
+            self.learning.check_limits((*self.params, *(self.search.space if self.search else ())))
+        return self
 
     @property
     def estimator(self) -> str:
