@@ -48,6 +48,8 @@ def preview_files(model: Model, given: Sequence[FileContent], *, now: datetime, 
         return replace(begun, problems=(problem,))
     with scratch_home(model, given) as home:
         journal = Journal(home.journal_url)
+        # in the scratch home, files that would land for the owner of a shared dataset land for the model itself
+        model = model.model_copy(update={"dataset": model.dataset.model_copy(update={"of": None})})
         landed = list_files(home.landing_of(model.name), ("*",))
         done = ingest_batches(model, home, journal, landed, _RUN, now=now, clock=lambda: now, make_suite=CountedByMasks)
         counts = {

@@ -118,6 +118,7 @@ def _tags(candidate: "TrainedCandidate", context: TrainingContext, *, parent: st
         Tag.GIT_COMMIT: code.commit,
         Tag.GIT_DIRTY: "unknown" if code.dirty is None else str(code.dirty).lower(),
         Tag.DATASET_VERSION: str(context.dataset_version),
+        **({} if candidate.model.is_owner else {Tag.DATASET_OF: candidate.model.dataset_owner}),
         Tag.JOINED_VERSIONS: json.dumps(dict(context.joined), sort_keys=True),
         Tag.DATASET_START: candidate.data.train_start.isoformat(),
         Tag.DATASET_END: candidate.data.labelled_until.isoformat(),
