@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from almanac.backup.retention.needs import backed_up_versions
 from almanac.backup.retention.pins import find_pins
-from almanac.backup.snapshot.witnesses import raise_marks
+from almanac.backup.snapshot.witnesses import _passports, raise_marks
 from almanac.backup.store.catalogue import Catalogue
 from almanac.backup.tasks.run_backup import repositories_of, run_backup
 from almanac.cli.app import app
@@ -80,8 +80,12 @@ def test_snapshot_of_the_owners_dataset_keeps_that_version_and_is_pinned(two: Tw
     pins = find_pins(catalogue, {ref: catalogue.read(ref) for ref in catalogue.refs()}, two.registry, models=[SHARING])
     assert pins[dataset] == [f"what {SHARING}@1 (challenger) was trained on"]
     TableMarks(two.journal).replace(f"dataset/{OWNER}", None)
-    said = raise_marks(two.home, repository, two.journal, OWNER, two.registry)
-    assert any(f"the passport of {SHARING}@1" in line or "a snapshot of dataset" in line for line in said)
+    said = raise_marks(two.home, repository, OWNER, two.journal, two.registry)
+    assert [line for line in said if line.startswith(f"dataset/{OWNER}: at least version 2")]
+    (of_dataset,) = _passports(OWNER, two.registry)
+    assert (of_dataset.name, of_dataset.version) == (f"dataset/{OWNER}", 1)
+    assert of_dataset.source == f"the passport of {SHARING}@1"
+    assert list(_passports(SHARING, two.registry)) == []
 
 
 def test_trace_of_the_sharing_model_names_the_owners_dataset(two: Two) -> None:

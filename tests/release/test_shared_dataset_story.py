@@ -137,7 +137,7 @@ def test_backup_holds_both_models_and_one_dataset_that_stays_pinned(two: Two) ->
     pins = find_pins(catalogue, manifests, two.registry, models=[SHARING])
     assert f"what {SHARING}@1 (challenger/champion) was trained on" in pins[dataset]
     assert compare(two.home, two.registry, [OWNER, SHARING]) == []
-    raised = raise_marks(two.home, repositories_of(two.home, "").first, two.journal, OWNER, two.registry)
+    raised = raise_marks(two.home, repositories_of(two.home, "").first, OWNER, two.journal, two.registry)
     assert raised == []  # no witness knows more than the table's mark does
 
 
