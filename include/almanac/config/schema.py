@@ -185,7 +185,11 @@ class Model(Declared):
     def _kind_of_label_fits(self) -> Self:
         kind = self.label.kind
         check_metrics(self)
-        check_kind((each.estimator for each in self.train.estimators.values()), kind.estimators, kind.words)
+        predicts = "number" if kind is NUMBER else "classes"
+        listed = {
+            one.estimator for one in self.train.estimators.values() if one.listed and one.listed.predicts == predicts
+        }
+        check_kind((each.estimator for each in self.train.estimators.values()), kind.estimators | listed, kind.words)
         check_programs(self.train.programs, self.features)
         check_prediction_rules(self.gates, kind)
         self.gates.behaviour.check_classes(self.label.classes)

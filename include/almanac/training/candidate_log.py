@@ -232,7 +232,7 @@ def _write_files(
     passport = passport if origin is None else origin.in_passport(passport)
     _write_model(folder / "model", candidate)
     (folder / files.PIPELINE).parent.mkdir()
-    (folder / files.PIPELINE).write_bytes(dump_pipeline(candidate.pipeline))
+    (folder / files.PIPELINE).write_bytes(dump_pipeline(candidate.pipeline, candidate.model.train.trusted_types))
     if candidate.program is not None:
         _write_program(folder / KEPT, candidate.program)
     candidate.rows.write_parquet(folder / files.BACKTEST)

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from pydantic import ValidationError
 
 from almanac.config.files.former_keys import OF_INSTALLATION, OF_MODELS, rename_former_keys
+from almanac.config.files.listed_estimators import with_listed
 from almanac.config.files.neighbours import neighbour_problems
 from almanac.config.files.profile import DEFAULTS, INSTALLATION, below, check_overlay, find_profile, unknown_files
 from almanac.config.files.programs import with_own_code, with_programs
@@ -312,6 +313,7 @@ def _declaration(name: str, tree: dict[str, object], source: str, files: Sequenc
     tree = {**tree, "name": name}
     if schema is Model:
         tree = with_programs(with_own_code(name, tree, files, _HELP), name, files, _HELP)
+        tree = with_listed(tree, files[-1], lambda: load_installation(files[-1].parent), _HELP)
     try:
         return schema.model_validate(tree)
     except ValidationError as error:

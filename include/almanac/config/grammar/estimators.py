@@ -1,4 +1,4 @@
-"""The estimators that a YAML file may name. To allow another one, add its import path here.
+"""The estimators that a YAML file may name, beside those that `estimators` of `_installation.yaml` lists.
 
 Only these are ever imported from a name in a file, and skl2onnx or onnxmltools converts each of them.
 """
@@ -96,7 +96,7 @@ _FAMILIES: dict[str, Family] = {
 }
 """Estimators of one family round alike in float32."""
 
-_NOT_CONVERTIBLE = frozenset(
+NOT_CONVERTIBLE = frozenset(
     {
         "sklearn.dummy.DummyClassifier",
         "sklearn.ensemble.HistGradientBoostingClassifier",
@@ -111,7 +111,7 @@ def check_estimator(path: str) -> str:
     Raises:
         ValueError: it is unknown, or known not to convert to ONNX.
     """
-    if path in _NOT_CONVERTIBLE:
+    if path in NOT_CONVERTIBLE:
         kind = "Regressor" if path.endswith("Regressor") else "Classifier"
         raise ValueError(
             f"skl2onnx cannot convert {path}; expected lightgbm.LGBM{kind}, which also bins its columns and takes"
@@ -119,8 +119,8 @@ def check_estimator(path: str) -> str:
         )
     if path not in ALLOWED_ESTIMATORS:
         raise ValueError(
-            f"estimator not allowed; got {path!r}, expected one of {sorted(ALLOWED_ESTIMATORS)}; "
-            "to allow it, add it to include/almanac/config/grammar/estimators.py"
+            f"estimator not allowed; got {path!r}, which `estimators` of _installation.yaml does not list either;"
+            f" expected one of {sorted(ALLOWED_ESTIMATORS)}"
         )
     return path
 

@@ -95,10 +95,13 @@ def _converted(model: Model, pipeline: "Pipeline", width: int) -> Any:
             target_opset=OPSET,
             name=model.name,  # a random name would give equal pipelines different bytes
         )
-    except (MissingConverter, MissingShapeCalculator) as error:
+    except Exception as error:  # what a converter raises on what it cannot write, whatever class it is of
+        is_known = isinstance(error, MissingConverter | MissingShapeCalculator)
+        if not is_known and not any(one.listed for one in model.train.estimators.values()):
+            raise
         raise ConfigError(
             f"{model.name}: {type(pipeline[-1]).__name__} cannot be converted to ONNX: {error}. "
-            "Choose an estimator of include/almanac/config/grammar/estimators.py"
+            "Choose an estimator of include/almanac/config/grammar/estimators.py, or other parameters"
         ) from error
     if model.label.kind is NUMBER:
         _name_output(graph, NUMBERS)
