@@ -125,8 +125,8 @@ class Drill:
             where = folder_of(Catalogue(self.repository).read(member))
             restored = restore(self.repository, member, inside(folder, where))
             name = member.subject.split("/")[1]
-            by = {"trust": self.trust, "types": self.types}
-            lines += use(restored.folder, restored.manifest, server=self.servers.get(name), **by)
+            server = self.servers.get(name)
+            lines += use(restored.folder, restored.manifest, server=server, trust=self.trust, types=self.types)
             folders[where], manifests[where] = restored.folder, restored.manifest
         if ref.subject.startswith("group/"):
             database = as_one_home(folders, manifests, folder)
