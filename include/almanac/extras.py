@@ -17,6 +17,7 @@ IMPORTED = {
     "server": ("supervisor",),
     "serve": ("msgspec", "prometheus_client", "starlette", "uvicorn"),
     "bayesian": ("optuna",),
+    "xgboost": ("xgboost",),
 }
 
 

@@ -156,6 +156,10 @@ class Logged:
         """The Delta versions that its rows came from, by the models whose datasets they are."""
         return {**self.joined, self.dataset_owner: self.dataset_version}
 
+    def version_of(self, owner: str) -> int | None:
+        """The Delta version of a model's dataset that its rows came from, its own or a joined one; None: none did."""
+        return self.dataset_version if self.dataset_owner == owner else self.joined.get(owner)
+
     @property
     def joined(self) -> dict[str, int]:
         """The Delta versions of joined datasets at training, by their models."""

@@ -102,7 +102,8 @@ class BackupRun:
         readable: set[int] = set()
         for version in (*self.registry.versions(name), *self.registry.versions_joining(name)):
             try:
-                readable |= {number for of, number in version.datasets.items() if of == name}
+                if (number := version.version_of(name)) is not None:
+                    readable.add(number)
             except RegistryError as error:  # the rows it needs are unknown: those of the others are kept
                 self.faults.append((f"dataset/{name}", error))
         draft = dataset_draft(self.home, name, readable=readable)

@@ -30,8 +30,12 @@ def with_listed(tree: dict[str, object], path: Path, load: Callable[[], Installa
     candidates = train.get("candidates") if isinstance(train, Mapping) else None
     if not isinstance(train, Mapping) or not isinstance(candidates, Mapping):
         return tree
-    own = {name: one for name, one in candidates.items() if isinstance(one, Mapping) and "estimator" in one}
-    if given := [name for name, one in own.items() if LISTED in one]:
+    own = {
+        name: one
+        for name, one in candidates.items()
+        if isinstance(one, Mapping) and isinstance(one.get("estimator"), str)
+    }
+    if given := [name for name, one in own.items() if one.get(LISTED) is not None]:
         raise ConfigError(
             f"{where(path)}: train.candidates.{given[0]}.{LISTED}: is what _installation.yaml says of the estimator,"
             f" and is filled in; remove it. {see}"

@@ -15,7 +15,8 @@ _OWNERS = ("dataset", "source", "maintenance")  # what the owner alone declares
 def owner_of(declared: Mapping[str, object]) -> str | None:
     """The model whose dataset a declaration names; None: it declares its own."""
     dataset = declared.get("dataset")
-    return str(dataset[OF]) if isinstance(dataset, Mapping) and OF in dataset else None
+    owner = dataset.get(OF) if isinstance(dataset, Mapping) else None
+    return None if owner is None else str(owner)
 
 
 def check_sharing(path: Path, declared: Mapping[str, object], names: Collection[str]) -> None:

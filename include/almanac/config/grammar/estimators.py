@@ -31,6 +31,7 @@ ALLOWED_CLASSIFIERS = frozenset(
         "sklearn.neural_network.MLPClassifier",
         "sklearn.svm.SVC",
         "sklearn.tree.DecisionTreeClassifier",
+        "xgboost.XGBClassifier",
     }
 )
 """Of labels that are yes or no, or one of several classes."""
@@ -52,6 +53,7 @@ ALLOWED_REGRESSORS = frozenset(
         "sklearn.neural_network.MLPRegressor",
         "sklearn.svm.SVR",
         "sklearn.tree.DecisionTreeRegressor",
+        "xgboost.XGBRegressor",
     }
 )
 """Of labels that are numbers."""
@@ -72,7 +74,10 @@ CONTINUABLE_ESTIMATORS = BOOSTED_ESTIMATORS | frozenset(
 )
 """Those that have `partial_fit`, or add trees: they can learn new rows without the old ones."""
 
-TAKE_UNKNOWN_VALUES = BOOSTED_ESTIMATORS
+XGBOOST = "xgboost"
+"""The extra that brings XGBoost, and its module."""
+
+TAKE_UNKNOWN_VALUES = BOOSTED_ESTIMATORS | {f"{XGBOOST}.XGBClassifier", f"{XGBOOST}.XGBRegressor"}
 """Those that need no imputer: a split decides to which side unknown values go."""
 
 Family = Literal["trees", "linear", "svm", "neighbours", "bayes", "network"]
@@ -93,6 +98,7 @@ _FAMILIES: dict[str, Family] = {
     "SGD": "linear",
     "SVC": "svm",
     "SVR": "svm",
+    "XGB": "trees",
 }
 """Estimators of one family round alike in float32."""
 

@@ -99,7 +99,8 @@ def needed_versions(
             )
         needed.setdefault(version.dataset_version, []).append(name)
     for version in others:
-        needed.setdefault(version.datasets[model.name], []).append(f"{version.model}@{version.version}")
+        if (number := version.version_of(model.name)) is not None:
+            needed.setdefault(number, []).append(f"{version.model}@{version.version}")
     for number, snapshots in backed_up.items():
         if 0 <= number <= newest:
             needed.setdefault(number, []).extend(snapshots)

@@ -24,6 +24,7 @@ from almanac.statistics.metrics import THRESHOLD
 from almanac.training.export.category_graph import register_category_encoder
 from almanac.training.export.decision_border import with_threshold
 from almanac.training.export.finished_graph import finished_graph
+from almanac.training.export.xgboost_graph import register_xgboost
 from almanac.training.fit.candidates import encoder_of, members_of
 
 if TYPE_CHECKING:
@@ -141,6 +142,9 @@ def _convertible(pipeline: "Pipeline") -> "Pipeline":
     elif hasattr(estimator, "booster_"):
         _register_lightgbm()
         estimator = _with_float32_splits(estimator)
+    elif hasattr(estimator, "get_booster"):
+        register_xgboost()
+        return pipeline
     else:
         return pipeline
     return Pipeline([*pipeline.steps[:-1], (pipeline.steps[-1][0], estimator)])

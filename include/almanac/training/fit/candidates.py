@@ -2,9 +2,10 @@
 
 import importlib
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-from almanac.config.grammar.estimators import check_estimator
+from almanac.config.grammar.estimators import XGBOOST, check_estimator
 from almanac.config.grammar.label_kind import NUMBER
 from almanac.config.schema import Model
 from almanac.config.sections.features import CategoryFeature
@@ -12,6 +13,7 @@ from almanac.config.sections.own.program import ProgramCandidate
 from almanac.config.sections.search import Scalar
 from almanac.config.sections.training import Candidate
 from almanac.errors import ConfigError
+from almanac.extras import extra
 from almanac.features.categories import category_codes
 from almanac.training.fit.listed_class import check_listed_class
 
@@ -120,6 +122,8 @@ def _fixed(path: str) -> dict[str, Scalar]:
     """Parameters that are set unless the YAML sets them."""
     if path.startswith("lightgbm."):
         return dict(_LIGHTGBM)
+    if path.startswith(f"{XGBOOST}."):
+        return {"verbosity": 0}
     # votes are probabilities; skl2onnx writes no other form of the votes' matrix
     return {"voting": "soft", "flatten_transform": False} if path.endswith(".VotingClassifier") else {}
 
@@ -170,7 +174,8 @@ def _estimator_class(candidate: Candidate) -> Any:
     path, listed = candidate.estimator, candidate.listed
     module, _, name = (path if listed is not None else check_estimator(path)).rpartition(".")
     try:
-        kind = getattr(importlib.import_module(module), name)
+        with extra(XGBOOST, path) if module == XGBOOST else nullcontext():
+            kind = getattr(importlib.import_module(module), name)
     except (ImportError, OSError) as error:  # a shared library that is missing is an OSError
         raise ConfigError(
             f"{path} cannot be imported: {error}. Install the package with all that it needs (LightGBM on Debian:"
