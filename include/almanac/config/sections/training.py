@@ -37,7 +37,7 @@ class Candidate(Section):
     impute: Impute = Field(
         "median",
         description="Replacement for an unknown value, computed from the training rows; none: the estimator takes it as"
-        " it is (LightGBM).",
+        " it is (LightGBM, XGBoost).",
     )
     scale: bool = Field(description="Whether features are scaled to mean 0 and deviation 1.")
     of: tuple[Slug, ...] = Field(
