@@ -171,6 +171,10 @@ def test_cache_reads_a_sharing_model_again_when_its_owner_changes(folder: Path) 
     before = {model.name: model for model in cache.load(folder).models}
     (folder / "weather.yaml").write_text(WEATHER.replace("max: 1085", "max: 1090"), "utf-8")
     after = {model.name: model for model in cache.load(folder).models}
+    (folder / "port.yaml").write_text(WEATHER, "utf-8")
+    assert {model.name: model for model in cache.load(folder).models}[SNOW] is after[
+        SNOW
+    ]  # neither of its files changed
     assert before[SNOW].dataset.columns != after[SNOW].dataset.columns == after["weather"].dataset.columns
 
 
