@@ -135,7 +135,7 @@ def test_backup_holds_both_models_and_one_dataset_that_stays_pinned(two: Two) ->
     assert catalogue.read(dataset).facts["readable_versions"] == [0, 1, 2]
     manifests = {ref: catalogue.read(ref) for ref in catalogue.refs()}
     pins = find_pins(catalogue, manifests, two.registry, models=[SHARING])
-    assert f"what {SHARING}@1 (challenger/champion) was trained on" in pins[dataset]
+    assert f"what {SHARING}@1 (champion) was trained on" in pins[dataset]
     assert compare(two.home, two.registry, [OWNER, SHARING]) == []
     raised = raise_marks(two.home, repositories_of(two.home, "").first, OWNER, two.journal, two.registry)
     assert raised == []  # no witness knows more than the table's mark does
