@@ -20,7 +20,7 @@ IN_MEMORY := $(shell [ "$$(df --output=avail -k /dev/shm 2>/dev/null | tail -1)"
 # A test with dozens of deaths in it may take more than an hour.
 PATIENTLY := -o faulthandler_timeout=9000
 # Of pyproject.toml; tasks in pods have a lock of their own.
-EXTRAS := s3 azure postgres smtp apprise http celery fab server serve bayesian openlineage
+EXTRAS := s3 azure postgres smtp apprise http celery fab server serve bayesian openlineage xgboost
 RUNTIME := $(VENV)/.installed
 DEVELOPMENT := $(VENV)/.installed-dev
 

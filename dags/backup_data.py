@@ -1,4 +1,4 @@
-"""Backs up a model's dataset, and its outputs: predictions, quarantine, reports.
+"""Backs up a model's dataset, and its outputs: predictions, quarantine, reports. A shared dataset is its owner's.
 
 Triggered by publications and scorings, at most once in a while, and by a schedule. Published files do not change: only
 new ones are read.
@@ -21,12 +21,13 @@ HOME = Home()
 
 
 def build(model: Declared) -> DAG:
-    """`backup_data_<model>`: dataset, outputs."""
+    """`backup_data_<model>`: dataset, outputs; only outputs, where the dataset is another model's."""
     declared = model.backup
     timetable = cron(declared.data_schedule)
-    written = assets.dataset(model) | assets.predictions(model)
+    written = assets.dataset(model) | assets.predictions(model) if model.is_owner else assets.predictions(model)
     schedule = AssetOrTimeSchedule(timetable=timetable, assets=written) if declared.after_publication else timetable
-    also = "after publications and scorings, or " if declared.after_publication else ""
+    what = "publications and scorings" if model.is_owner else "scorings"
+    also = f"after {what}, or " if declared.after_publication else ""
     with make_dag(
         "backup_data",
         model,
@@ -41,7 +42,8 @@ def build(model: Declared) -> DAG:
             return steps.back_up_data(run_context(HOME), model, subject, params, at_most_every=declared.at_most_every)
 
         dataset_doc = "The table at its newest version; versions that a model was trained on stay readable in it."
-        backup.override(task_id="dataset", doc_md=dataset_doc)("dataset")
+        if model.is_owner:
+            backup.override(task_id="dataset", doc_md=dataset_doc)("dataset")
         backup.override(task_id="outputs", doc_md="Predictions, quarantined rows and files, reports.")("outputs")
     return dag
 

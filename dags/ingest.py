@@ -13,7 +13,7 @@ from almanac.config.schema import Declared
 from almanac_airflow import assets
 from almanac_airflow.branching import start_only
 from almanac_airflow.dags import make_dag
-from almanac_airflow.declarations import declared_datasets
+from almanac_airflow.declarations import declared_owners
 from almanac_airflow.operators.data import FetchOperator
 from almanac_airflow.params import ingest_params
 from almanac_airflow.runs import run_context
@@ -64,5 +64,5 @@ def build(model: Declared) -> DAG:
     return dag
 
 
-for declared in declared_datasets(HOME):
+for declared in declared_owners(HOME):
     globals()[f"ingest_{declared.name}"] = build(declared)

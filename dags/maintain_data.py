@@ -11,7 +11,7 @@ from airflow.sdk import DAG, task
 from almanac.config.home import Home
 from almanac.config.schema import Declared
 from almanac_airflow.dags import make_dag
-from almanac_airflow.declarations import declared_datasets
+from almanac_airflow.declarations import declared_owners
 from almanac_airflow.params import maintenance_params
 from almanac_airflow.runs import run_context
 from almanac_airflow.steps import cleanup as steps
@@ -40,5 +40,5 @@ def build(model: Declared) -> DAG:
     return dag
 
 
-for declared in declared_datasets(HOME):
+for declared in declared_owners(HOME):
     globals()[f"maintain_data_{declared.name}"] = build(declared)

@@ -53,7 +53,9 @@ def build(model: Model) -> DAG:
         def stop_scoring(as_answered: bool) -> None:
             steps.stop_scoring(run_context(HOME), model, as_answered=as_answered)
 
-        found = MonitorOperator(task_id="watch", model=model.name, starts=STARTS, max_active_tis_per_dag=1)
+        found = MonitorOperator(
+            task_id="watch", model=model.name, dataset_of=model.dataset.of, starts=STARTS, max_active_tis_per_dag=1
+        )
         for action in (request_retrain, put_previous_back, stop_scoring):
             found >> action(as_answered=False)
         with TaskGroup("a_person_decides"):

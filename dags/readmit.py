@@ -12,7 +12,7 @@ from almanac.config.home import Home
 from almanac.config.schema import Declared
 from almanac_airflow import assets
 from almanac_airflow.dags import make_dag
-from almanac_airflow.declarations import declared_datasets
+from almanac_airflow.declarations import declared_owners
 from almanac_airflow.params import readmission_params
 from almanac_airflow.runs import run_context
 from almanac_airflow.steps import ingest as steps
@@ -43,5 +43,5 @@ def build(model: Declared) -> DAG:
     return dag
 
 
-for declared in declared_datasets(HOME):
+for declared in declared_owners(HOME):
     globals()[f"readmit_{declared.name}"] = build(declared)

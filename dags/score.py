@@ -23,7 +23,7 @@ def build(model: Model) -> DAG:
     """`score_<model>`: one task, because reading, scoring and writing share the rows."""
     schedule = schedule_of(model, "score", HOME)
     with make_dag("score", model, purpose=__doc__, schedule=schedule, params=range_params()) as dag:
-        ScoreOperator(task_id="score", model=model.name, from_form=True)
+        ScoreOperator(task_id="score", model=model.name, dataset_of=model.dataset.of, from_form=True)
     return dag
 
 

@@ -40,6 +40,7 @@ def build(model: Model) -> DAG:
         train = TrainOperator(
             task_id="train",
             model=name,
+            dataset_of=model.dataset.of,
             decision=decision,
             searched=search(model, HOME, decision),
             from_form=True,

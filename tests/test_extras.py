@@ -10,12 +10,14 @@ import pytest
 from almanac.backup.tiers.azure import AzureTiers
 from almanac.backup.tiers.s3 import S3Tiers
 from almanac.config.home import Home
+from almanac.config.sections.training import Candidate
 from almanac.errors import ConfigError
 from almanac.extras import extra
 from almanac.journal.location import with_login
 from almanac.services.supervision.supervision import supervisor_of
 from almanac.services.watch.signs import worker_responds
 from almanac.training.fit.bayesian import propose
+from almanac.training.fit.candidates import _estimator_class
 from almanac_airflow.notifiers import channels
 
 
@@ -25,6 +27,7 @@ def _supervise() -> None:
 
 
 CHANNEL: Any = SimpleNamespace(connection="c", recipients=("a@example.org",), tag="")
+XGBOOST = Candidate(estimator="xgboost.XGBClassifier", scale=False)
 MESSAGE: Any = SimpleNamespace(subject="s", html="h", text="t", severity="info")
 USES: dict[str, tuple[str, str, Callable[[], object]]] = {
     "s3": ("boto3", "s3", lambda: S3Tiers("s3://bucket/x").look("objects/a")),
@@ -32,6 +35,7 @@ USES: dict[str, tuple[str, str, Callable[[], object]]] = {
     "postgres": ("psycopg2", "postgres", lambda: with_login("postgresql+psycopg2://u@localhost/almanac")),
     "celery": ("celery", "celery", lambda: worker_responds("redis://localhost:1", "celery@x")),
     "bayesian": ("optuna", "bayesian", lambda: propose({"depth": (1, 2)}, [], "rmse", 1)),
+    "xgboost": ("xgboost", "xgboost", lambda: _estimator_class(XGBOOST)),
     "supervisor": ("supervisor", "server", _supervise),
     "smtp": ("airflow.providers.smtp.hooks.smtp", "smtp", lambda: channels._mail(CHANNEL, MESSAGE)),
     "apprise": ("apprise", "apprise", lambda: channels._apprise(CHANNEL, MESSAGE)),

@@ -18,6 +18,7 @@ IMPORTED = {
     "serve": ("msgspec", "prometheus_client", "starlette", "uvicorn"),
     "bayesian": ("optuna",),
     "openlineage": ("airflow.providers.openlineage", "openlineage"),
+    "xgboost": ("xgboost",),
 }
 
 

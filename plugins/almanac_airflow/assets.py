@@ -53,8 +53,8 @@ def of_model(name: str, what: str) -> Asset:
 
 
 def dataset(model: Declared) -> Asset:
-    """The dataset has a new version; the event says which, with rows and window."""
-    return of_model(model.name, "dataset")
+    """The dataset, its own or the shared one, has a new version; the event says which, with rows and window."""
+    return of_model(model.dataset_owner, "dataset")
 
 
 def retrain_request(model: Declared) -> Asset:

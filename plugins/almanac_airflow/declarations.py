@@ -22,8 +22,13 @@ def declared_forecasts(home: Home) -> tuple[ForecastModel, ...]:
 
 
 def declared_datasets(home: Home) -> tuple[Declared, ...]:
-    """All models whose YAML can be read: each has a dataset."""
+    """All models whose YAML can be read: each has a dataset, or shares one."""
     return _loaded(home).declared
+
+
+def declared_owners(home: Home) -> tuple[Declared, ...]:
+    """Those that have a dataset of their own: what ingests, readmits and maintains it is once for all that share it."""
+    return tuple(model for model in declared_datasets(home) if model.is_owner)
 
 
 def _loaded(home: Home) -> Loaded:

@@ -15,6 +15,7 @@ from almanac.config.sections.pipelines import DEFAULT_QUEUE, HEAVY_QUEUE, MAINTE
 from almanac_airflow.access.credentials import load_connections, try_to_load_connections
 from almanac_airflow.notifiers.alert import AlertNotifier, EndNotifier
 from almanac_airflow.policies import RETRIES, RETRY_POLICY
+from tests.dags.test_backup_dags import awaited
 from tests.dags.test_train_dag import LONG
 from tests.dags.test_trigger_dags import PIPELINES, TRIGGERS
 from tests.forecast.shop import declare as declare_forecast
@@ -23,18 +24,20 @@ KINDS_OF_A_MODEL = {
     *("ingest", "readmit", "maintain_data", "train", "score", "shadow", "monitor", "promote", "rollback"),
     *("rollback_drill", "rollout", "backup_model", "backup_data", "expire_outputs", "window", "reopen", "event"),
 }
+KINDS_OF_AN_OWNER = {"ingest", "readmit", "maintain_data"}  # of a dataset that several models share
 KINDS_OF_A_FORECAST = {"ingest", "readmit", "maintain_data", "backup_data", "forecast", "adjust_forecast"}
 OF_ALL = {"alerts", "backup_databases", "check_config", "cleanup", "restore", "restore_drill", "retention", "sweep"}
 OF_ALL |= {"watch_search"}
 # What differs on purpose; the reason stands where it is declared.
 RETRIES_OF = {"alerts.attend": 0, "restore.restore": 0, "restore_drill.drill": 0, "restore_drill.disaster": 0}
 CREDENTIALS_OF = {"alerts.attend": try_to_load_connections}
-RUNS_OF = {"monitor_weather": 16, "monitor_ships": 16, "window_weather": 3}
+RUNS_OF = {"monitor_weather": 16, "monitor_ships": 16, "monitor_snow": 16, "window_weather": 3}
+READERS = {"train": "train", "score": "score", "monitor": "watch"}  # DAGs with an operator that reads the dataset
 
 
 @pytest.fixture(scope="module")
 def dags(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Those of two models, of which `weather` declares all that makes a DAG or a task of its own."""
+    """Those of two models, of which `weather` declares all that makes a DAG or a task of its own; `snow` shares."""
     from airflow.dag_processing.dagbag import DagBag
 
     models = tmp_path_factory.mktemp("home") / "models"
@@ -46,7 +49,8 @@ def dags(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     weather["source"] = {"kind": "http", "connection": "port"}
     weather["train"]["triggers"]["change"] = True
     weather["train"]["candidates"]["forest"]["search"] = LONG
-    for name, declared in (("ships", ships), ("weather", weather)):
+    snow = {name: part for name, part in ships.items() if name != "source"} | {"dataset": {"of": "ships"}}
+    for name, declared in (("ships", ships), ("weather", weather), ("snow", snow)):
         (models / f"{name}.yaml").write_text(yaml.safe_dump(declared, allow_unicode=True), "utf-8")
     declare_forecast(models)
     installation = yaml.safe_load((models / "_installation.yaml").read_text("utf-8"))
@@ -107,6 +111,21 @@ def test_dags_every_kind_is_there(dags: dict[str, Any]) -> None:
     assert "fetch" in dags["ingest_weather"].task_ids
     files = {path.stem for path in (REPOSITORY / "dags").glob("*.py")}
     assert {Path(dag.fileloc).stem for dag in dags.values()} == files  # no file whose DAGs are not looked at
+
+
+def test_model_on_anothers_dataset_has_no_dag_that_writes_it_and_waits_for_the_owners(dags: dict[str, Any]) -> None:
+    of_snow = {name.removesuffix("_snow") for name in dags if name.endswith("_snow")}
+    assert of_snow == {name.removesuffix("_ships") for name in dags if name.endswith("_ships")} - KINDS_OF_AN_OWNER
+    assert dags["backup_data_snow"].task_ids == ["outputs"]
+    assert dags["backup_data_ships"].task_ids == ["dataset", "outputs"]
+    waits = {kind: awaited(dags[f"{kind}_snow"]) for kind in ("train", "score", "backup_data")}
+    assert waits["train"] >= {"dataset_ships"}
+    assert waits["score"] == {"dataset_ships", "champion_snow"}
+    assert waits["backup_data"] == {"predictions_snow"}
+    readers = [dags[f"{kind}_snow"].get_task(name) for kind, name in READERS.items()]
+    assert [one.inlets[0].name for one in readers] == ["dataset_ships"] * 3
+    named = {each.name for dag in dags.values() for task in dag.tasks for each in (*task.inlets, *task.outlets)}
+    assert not {"dataset_snow", "landing_snow"} & named
 
 
 def test_dags_each_has_what_every_dag_must_have(dags: dict[str, Any]) -> None:

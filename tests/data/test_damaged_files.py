@@ -331,6 +331,7 @@ def test_marks_of_a_lost_journal_are_raised_to_what_snapshots_know(told: Site, p
 def test_marks_are_raised_to_what_passports_know(told: Site, tmp_path: Path) -> None:
     class Version:
         version, dataset_version, created_at = "7", 9, datetime.now(UTC)
+        model = dataset_owner = "weather"
 
     class Passports:
         def versions(self, model: str) -> list[Version]:

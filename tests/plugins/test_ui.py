@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import yaml
 from fastapi.testclient import TestClient
 
 from almanac.config.home import Home
@@ -161,6 +162,37 @@ def test_page_without_the_right_is_403(client: TestClient, page: str) -> None:
     answer = client.get(page, headers={"Authorization": f"Bearer {token('nobody', '')}"})
     assert answer.status_code == 403
     assert "You may not read the logs of" in answer.text
+
+
+@pytest.fixture
+def sharing(home: Home) -> Iterator[str]:
+    """A second model on the weather's dataset."""
+    tree = yaml.safe_load((home.models / "weather.yaml").read_text("utf-8"))
+    kept = {key: part for key, part in tree.items() if key not in ("source", "maintenance", "triggers", "pipelines")}
+    path = home.models / "port.yaml"
+    path.write_text(yaml.safe_dump(kept | {"dataset": {"of": "weather"}}, allow_unicode=True), "utf-8")
+    yield "port"
+    path.unlink()
+
+
+def test_pages_of_a_model_that_shares_a_dataset_ask_for_the_owners_and_show_its_batches(
+    client: TestClient, sharing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    may = ["ingest_weather"]
+    monkeypatch.setattr(
+        "almanac_airflow.ui.access.may_read", lambda user, dag_id: asked.append(dag_id) or dag_id in may
+    )
+    answer = client.get(f"/almanac/models/{sharing}/batches", headers=ann(client))
+    assert answer.status_code == 200
+    assert set(asked) == {"ingest_weather"}
+    assert BATCH[:12] in answer.text
+    assert sharing in client.get("/almanac/", headers=ann(client)).text
+    assert client.get(f"/almanac/models/{sharing}", headers=ann(client)).status_code == 200
+    may.clear()
+    refused = client.get(f"/almanac/models/{sharing}/batches", headers=ann(client))
+    assert refused.status_code == 403
+    assert "weather" not in refused.text  # who may not see it is not told whose dataset it is
 
 
 @pytest.mark.parametrize("page", ["/almanac/", "/almanac/search?q=a.csv", "/almanac/journal"])

@@ -157,7 +157,7 @@ def test_rows_of_a_join_that_was_not_recorded_are_refused(grid, world) -> None:
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
-        ({"model": "load"}, "joins.forecast: load cannot join itself"),
+        ({"model": "load"}, "joins.forecast: the dataset of load cannot be joined to itself"),
         ({"on": {"Place": "At"}}, r"joins.forecast.on must name declared columns; got \['Place'\]"),
         ({"known_after": "4h"}, "are not used, so no row would ever match. Increase tolerance"),
         ({"columns": {"Cold": "string"}}, "features: forecast.Cold is a string; got the column as it stands"),

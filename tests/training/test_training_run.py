@@ -106,4 +106,4 @@ def test_load_parent_of_a_tampered_pipeline_loads_nothing(story, tmp_path, monke
     read = files.Artifacts.read
     monkeypatch.setattr(files.Artifacts, "read", lambda run, path: read(run, path) + b"x" * (path == files.PIPELINE))
     with pytest.raises(IntegrityError, match=r"pipeline\.skops: the bytes are not what was recorded"):
-        load_parent(story.registry, first)
+        load_parent(story.registry, first, story.model)

@@ -222,7 +222,8 @@ def _open(model: str) -> "tuple[Home, Declared]":
     from almanac.config.home import Home
 
     home = Home()
-    return home, find_declared(home.models, model)
+    declared = find_declared(home.models, model)
+    return home, declared if declared.is_owner else find_declared(home.models, declared.dataset_owner)
 
 
 def _same(known: str, asked: str) -> bool:

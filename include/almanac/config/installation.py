@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from almanac.config.grammar.allowed_estimator import AllowedEstimator, EstimatorPath
 from almanac.config.grammar.section import Section, Share
 from almanac.config.grammar.types import Cron, Slug
 from almanac.config.search_services import SearchIndexes
@@ -36,8 +37,17 @@ class Installation(Section):
         None, description="What computing costs; unset: the ledger shows quantities and no amounts."
     )
     search_indexes: SearchIndexes = SearchIndexes()
+    estimators: dict[EstimatorPath, AllowedEstimator] = Field(
+        default_factory=dict,
+        description="Classes that candidates may name, beside those that Almanac lists: whole name -> what it is.",
+    )
     trusted_origins: dict[Slug, PublicKey] = Field(
         default_factory=dict,
         description="Other installations whose exported versions may be imported here, by a name of your choice: what"
         " `almanac key public` prints there. This installation trusts its own key.",
     )
+
+    @property
+    def trusted_types(self) -> tuple[str, ...]:
+        """The types that the list of estimators lets fitted pipelines hold."""
+        return tuple(sorted({kind for one in self.estimators.values() for kind in one.trusted_types}))

@@ -66,8 +66,23 @@ class Declared(Section):
     backup: Backup = Backup()
     alerts: Alerts
 
-    pipeline_kinds: ClassVar[tuple[Kind, ...]] = ()
+    every_kind: ClassVar[tuple[Kind, ...]] = ()
     built_in_triggers: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def dataset_owner(self) -> str:
+        """The model whose dataset it is: itself, or the one whose dataset it shares."""
+        return self.dataset.of or self.name
+
+    @property
+    def is_owner(self) -> bool:
+        """Whether the dataset is its own, so that files land for it."""
+        return self.dataset_owner == self.name
+
+    @property
+    def pipeline_kinds(self) -> tuple[Kind, ...]:
+        """The pipelines that it has; ingest is the owner's alone."""
+        return tuple(kind for kind in self.every_kind if kind != "ingest" or self.is_owner)
 
     @abstractmethod
     def default_triggers(self, kind: Kind) -> list[str]:
@@ -106,7 +121,7 @@ class Model(Declared):
     )
     monitor: Monitoring
 
-    pipeline_kinds: ClassVar[tuple[Kind, ...]] = KINDS
+    every_kind: ClassVar[tuple[Kind, ...]] = KINDS
     built_in_triggers: ClassVar[tuple[str, ...]] = tuple(BUILT_IN)
 
     def default_triggers(self, kind: Kind) -> list[str]:
@@ -149,7 +164,7 @@ class Model(Declared):
         known = {**columns, **self.joined}
         if self.label.column not in columns:
             raise ValueError(f"label must name a declared column; got {self.label.column!r}, declared {list(columns)}")
-        check_joins(self.joins, columns, self.name)
+        check_joins(self.joins, columns, self.dataset_owner)
         check_features(self.features, known)
         check_arrival(self)
         self.label.check_column(columns[self.label.column])
@@ -170,7 +185,11 @@ class Model(Declared):
     def _kind_of_label_fits(self) -> Self:
         kind = self.label.kind
         check_metrics(self)
-        check_kind((each.estimator for each in self.train.estimators.values()), kind.estimators, kind.words)
+        predicts = "number" if kind is NUMBER else "classes"
+        listed = {
+            one.estimator for one in self.train.estimators.values() if one.listed and one.listed.predicts == predicts
+        }
+        check_kind((each.estimator for each in self.train.estimators.values()), kind.estimators | listed, kind.words)
         check_programs(self.train.programs, self.features)
         check_prediction_rules(self.gates, kind)
         self.gates.behaviour.check_classes(self.label.classes)
@@ -201,7 +220,7 @@ class ForecastModel(Declared):
     kind: Literal["forecast"]
     forecast: Forecast
 
-    pipeline_kinds: ClassVar[tuple[Kind, ...]] = FORECAST_KINDS
+    every_kind: ClassVar[tuple[Kind, ...]] = FORECAST_KINDS
     built_in_triggers: ClassVar[tuple[str, ...]] = ("arrival", "dataset")
 
     def default_triggers(self, kind: Kind) -> list[str]:

@@ -135,6 +135,7 @@ def summarize(
         TransientError: the journal is unreachable.
     """
     records = newest_records(journal, [model.name for model in models])
+    owners = newest_records(journal, sorted({model.dataset_owner for model in models} - records.keys()))
     alerts = open_alerts(journal)
     snapshots = {subject: now - newest for subject, (_, newest) in snapshot_times(journal).items()}
     drills = {subject: now - last for subject, last in proven_times(journal).items()}
@@ -143,6 +144,7 @@ def summarize(
         _summary(
             model,
             records[model.name],
+            (records if model.dataset_owner in records else owners)[model.dataset_owner],
             alerts.get(model.name, {}),
             snapshots,
             drills,
@@ -157,6 +159,7 @@ def summarize(
 def _summary(
     model: Declared,
     records: NewestRecords,
+    data: NewestRecords,
     alerts: Mapping[str, int],
     snapshots: Mapping[str, timedelta],
     drills: Mapping[str, timedelta],
@@ -167,8 +170,8 @@ def _summary(
     from almanac.statistics.metrics import LOWER_IS_BETTER
 
     metric = model.gates.baselines.metric if isinstance(model, Model) else None
-    max_age = model.monitor.supply.max_age if isinstance(model, Model) else None
-    late = max_age is not None and records.newest_row is not None and now - records.newest_row > max_age
+    max_age = model.monitor.supply.max_age if isinstance(model, Model) and model.is_owner else None
+    late = max_age is not None and data.newest_row is not None and now - data.newest_row > max_age
     gates, key = records.champion_gates, f"baselines[{metric}]"
     training, scoring = records.newest(DecisionKind.TRAINING), records.newest(DecisionKind.SCORING)
     stopped = scoring is not None and not scoring.accepted
@@ -193,17 +196,17 @@ def _summary(
         figures=_figures(_oldest_first(records.judged.get(DecisionKind.GATES, ())), key),
         performance=_figures(watched, watched_by),
         drift=_figures(watched, "drifted_columns"),
-        dataset_version=records.dataset_version,
-        published_at=records.published_at,
-        newest_row=records.newest_row,
+        dataset_version=data.dataset_version,
+        published_at=data.published_at,
+        newest_row=data.newest_row,
         max_age=max_age,
         is_late=late,
         training=None if training is None else LastTraining(training.at, training.accepted, _first(training.reasons)),
         scoring_stopped=stopped,
         planned_runs=planned_runs(model, now),
         alerts=dict(alerts),
-        snapshots=_of_model(model.name, snapshots),
-        drills=_of_model(model.name, drills),
+        snapshots=_of_model(model, snapshots),
+        drills=_of_model(model, drills),
         cpu_hours_this_month=cost.cpu_hours,
         cost_this_month=cost.amount,
         currency=currency,
@@ -234,8 +237,9 @@ def _rollout(model: Declared, at: RolloutTransition | None) -> OpenRollout | Non
     return OpenRollout(at.version, at.state.replace("_", " "), at.step, steps, at.share, at.changed_at)
 
 
-def _of_model(name: str, ages: Mapping[str, timedelta]) -> dict[str, timedelta]:
-    return {kind: ages[f"{kind}/{name}"] for kind in SUBJECTS if f"{kind}/{name}" in ages}
+def _of_model(model: Declared, ages: Mapping[str, timedelta]) -> dict[str, timedelta]:
+    names = {kind: model.dataset_owner if kind == "dataset" else model.name for kind in SUBJECTS}
+    return {kind: ages[f"{kind}/{name}"] for kind, name in names.items() if f"{kind}/{name}" in ages}
 
 
 def _oldest_first(judged: Sequence[Judged]) -> list[Judged]:

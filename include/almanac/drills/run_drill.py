@@ -13,6 +13,7 @@ from almanac.backup.drill.drill import Drill, clear_scratch, in_words, overdue
 from almanac.backup.drill.drills import DrillResult
 from almanac.backup.drill.drills import results as kept_results
 from almanac.backup.installation import BackupRepositories, databases
+from almanac.backup.retention.protected import last_installation
 from almanac.backup.snapshot.verify import Share, verify
 from almanac.backup.store.catalogue import Catalogue
 from almanac.backup.store.repository import FORMAT_FILE, BackupRepository
@@ -42,7 +43,8 @@ def run_drill(
         name: url for name, url in databases(home).items() if url.get_backend_name() == "postgresql"
     }
     chance = random.Random()  # noqa: S311 - chooses snapshots, keeps no secret
-    return Drill(repository, folder, chance, servers, trust=trust).run(subjects, report)
+    types = last_installation(home)[0].trusted_types
+    return Drill(repository, folder, chance, servers, trust=trust, types=types).run(subjects, report)
 
 
 def run_disaster_drill(

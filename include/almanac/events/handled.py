@@ -44,7 +44,8 @@ def waiting_dags(model: Declared) -> tuple[WaitingDag, ...]:
         if model.shadow is not None:
             found.append(WaitingDag("promote", parse_rule("shadow")))
     if model.backup.after_publication:
-        found.append(WaitingDag("backup_data", parse_rule("dataset or predictions")))
+        own = "dataset or predictions" if model.is_owner else "predictions"
+        found.append(WaitingDag("backup_data", parse_rule(own)))
     if window_of_model(model):
         found.append(WaitingDag("reopen", parse_rule("dataset")))
     return tuple(found)

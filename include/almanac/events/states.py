@@ -60,7 +60,9 @@ class States:
             "shadow": self._shadow,
             "arrival": self._arrival,
         }
-        return own[name](model) if name in own else self._built_in(model.name, name)
+        if name in own:
+            return own[name](model)
+        return self._built_in(model.dataset_owner if name == "dataset" else model.name, name)
 
     def _arrival(self, model: Declared) -> str:
         rule = rule_of(model, "ingest")

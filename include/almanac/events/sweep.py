@@ -182,7 +182,8 @@ class Sweep:
         if kind == "score":
             return stopped(self.context.journal, model.name) is not None
         if kind == "backup_data":
-            newest = self.context.journal.snapshots(f"dataset/{model.name}", limit=1)
+            subject = f"{'dataset' if model.is_owner else 'outputs'}/{model.name}"
+            newest = self.context.journal.snapshots(subject, limit=1)
             return bool(newest) and newest[0].taken_at + model.backup.at_most_every > self.context.now
         return False
 

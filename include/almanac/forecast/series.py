@@ -122,7 +122,7 @@ class GrainReader:
     @property
     def uri(self) -> str:
         """The place of the dataset."""
-        return self.home.dataset_of(self.model.name)
+        return self.home.dataset_of(self.model.dataset_owner)
 
 
 def grain_columns(model: ForecastModel, grains: Sequence[str]) -> "pl.DataFrame":

@@ -69,7 +69,7 @@ def monitor(
     """
     champion = registry.champion(model.name)
     findings = (
-        judge_batches(model, batches_of_window(journal, model, now), since=now - model.monitor.window, until=now),
+        *_batches(model, journal, now),
         *judge_dag_health(model, history, now),
     )
     watch: Watch | None = None
@@ -93,6 +93,14 @@ def monitor(
     return result
 
 
+def _batches(model: Model, journal: Journal, now: datetime) -> tuple[Finding, ...]:
+    """What arrived; of a shared dataset the owner's monitor alone tells of it."""
+    if not model.is_owner:
+        return ()
+    since = now - model.monitor.window
+    return (judge_batches(model, batches_of_window(journal, model, now), since=since, until=now),)
+
+
 def _compare(
     watch: Watch, registry: ChallengerRegistry, journal: Journal, windows: tuple[WindowResult, ...]
 ) -> tuple[Finding, ...]:
@@ -102,7 +110,7 @@ def _compare(
         *judge_windows(model, windows),
         *judge_groups(model, [window.groups for window in windows]),
         *_compare_versions(watch, registry, journal, windows),
-        judge_volume(model, [window.rows for window in windows]),
+        *((judge_volume(model, [window.rows for window in windows]),) if model.is_owner else ()),
         *judge_ages(model, watch.ages(), watch.now),
         *judge_latency(model, [window.latency_us for window in windows]),
     )

@@ -51,6 +51,8 @@ def preview_files(
         return replace(begun, problems=(problem,))
     with scratch_home(home, model, given) as scratch:
         journal = Journal(scratch.journal_url)
+        # in the scratch home, files that would land for the owner of a shared dataset land for the model itself
+        model = model.model_copy(update={"dataset": model.dataset.model_copy(update={"of": None})})
         landed = list_files(scratch.landing_of(model.name), ("*",))
         done = ingest_batches(
             model, scratch, journal, landed, _RUN, now=now, clock=lambda: now, make_suite=CountedByMasks

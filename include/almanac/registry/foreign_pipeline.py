@@ -1,6 +1,7 @@
 """Reads a scikit-learn pipeline that somebody else has logged in MLflow. Only skops files: a pickle runs code."""
 
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +20,16 @@ _SKOPS = "skops"
 _HOW = 'Log it with mlflow.sklearn.log_model(..., serialization_format="skops")'
 
 
-def load_foreign_pipeline(registry: "Registry", mlflow_run_id: str, artifact: str) -> "Pipeline":
+def load_foreign_pipeline(
+    registry: "Registry", mlflow_run_id: str, artifact: str, more: Collection[str] = ()
+) -> "Pipeline":
     """The fitted pipeline of an MLflow run; a single estimator becomes a pipeline of one step.
 
     Args:
         registry: holds the run.
         mlflow_run_id: of the run.
         artifact: the name under which it was logged by `mlflow.sklearn`.
+        more: types that the installation's list of estimators trusts.
 
     Raises:
         RegistryError: there is no such run, or it has logged no model of this name.
@@ -37,7 +41,7 @@ def load_foreign_pipeline(registry: "Registry", mlflow_run_id: str, artifact: st
     with tempfile.TemporaryDirectory(prefix="almanac-") as folder, mlflow_errors(where):
         registry.client.get_run(mlflow_run_id)
         content = _read(registry, f"runs:/{mlflow_run_id}/{artifact}", Path(folder), where)
-    return _as_pipeline(load_pipeline(content), where)
+    return _as_pipeline(load_pipeline(content, more), where)
 
 
 def _read(registry: "Registry", uri: str, folder: Path, where: str) -> bytes:

@@ -1,5 +1,6 @@
 """The scikit-learn pipeline as a skops file: loading it runs no code from the file, unlike a pickle."""
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from almanac.errors import ConfigError, IntegrityError
@@ -7,7 +8,8 @@ from almanac.errors import ConfigError, IntegrityError
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
-# Types of the allowed estimators and of our own step, besides skops' own safe types. No other type is loaded.
+# Types of the allowed estimators and of our own step, besides skops' own safe types. No other type is loaded, but for
+# those that `estimators` of `_installation.yaml` names.
 TRUSTED_TYPES = (
     "almanac.training.fit.category_encoder.CategoryEncoder",
     "almanac.training.fit.graph_estimator.GraphClassifier",
@@ -23,11 +25,18 @@ TRUSTED_TYPES = (
     "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
     "sklearn.tree._tree.Tree",
     "sklearn.utils._bunch.Bunch",
+    "xgboost.core.Booster",
+    "xgboost.sklearn.XGBClassifier",
+    "xgboost.sklearn.XGBRegressor",
 )
 
 
-def dump_pipeline(pipeline: "Pipeline") -> bytes:
+def dump_pipeline(pipeline: "Pipeline", more: Collection[str] = ()) -> bytes:
     """Write the pipeline.
+
+    Args:
+        pipeline: fitted.
+        more: types that the installation's list trusts, `train.trusted_types` of the model.
 
     Raises:
         ConfigError: it holds a type that cannot be loaded again.
@@ -35,30 +44,33 @@ def dump_pipeline(pipeline: "Pipeline") -> bytes:
     import skops.io as sio
 
     content: bytes = sio.dumps(pipeline)
-    unknown = _unknown_types(content)
-    if unknown:
+    if unknown := _unknown_types(content, more):
         raise ConfigError(
-            f"{type(pipeline[-1]).__name__} holds types {unknown} that include/almanac/registry/pipeline_file.py does "
-            "not trust. Add them there if they are harmless"
+            f"{type(pipeline[-1]).__name__} holds types {unknown} that are not trusted, so that it could not be loaded"
+            " again. If they are harmless, add them to `trusted_types` of the estimator in _installation.yaml"
         )
     return content
 
 
-def load_pipeline(content: bytes) -> "Pipeline":
+def load_pipeline(content: bytes, more: Collection[str] = ()) -> "Pipeline":
     """Read a pipeline.
+
+    Args:
+        content: the file.
+        more: types that the installation's list trusts.
 
     Raises:
         IntegrityError: the file holds a type that is not trusted.
     """
     import skops.io as sio
 
-    unknown = _unknown_types(content)
-    if unknown:
-        raise IntegrityError(f"pipeline file: got types {unknown}, expected only {list(TRUSTED_TYPES)}. Do not load it")
-    return sio.loads(content, trusted=list(TRUSTED_TYPES))
+    trusted = [*TRUSTED_TYPES, *more]
+    if unknown := _unknown_types(content, more):
+        raise IntegrityError(f"pipeline file: got types {unknown}, expected only {trusted}. Do not load it")
+    return sio.loads(content, trusted=trusted)
 
 
-def _unknown_types(content: bytes) -> list[str]:
+def _unknown_types(content: bytes, more: Collection[str]) -> list[str]:
     import skops.io as sio
 
-    return sorted(set(sio.get_untrusted_types(data=content)) - set(TRUSTED_TYPES))
+    return sorted(set(sio.get_untrusted_types(data=content)) - {*TRUSTED_TYPES, *more})

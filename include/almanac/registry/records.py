@@ -31,6 +31,7 @@ class Tag(StrEnum):
     GIT_DIRTY = "almanac.git_dirty"
     JOINED_VERSIONS = "almanac.joined_versions"
     DATASET_VERSION = "almanac.dataset.version"
+    DATASET_OF = "almanac.dataset.of"  # the model whose dataset it is; of a version on its own model's: not there
     DATASET_START = "almanac.dataset.start"
     DATASET_END = "almanac.dataset.end"
     DATASET_ROWS = "almanac.dataset.rows"
@@ -144,6 +145,20 @@ class Logged:
     def dataset_version(self) -> int:
         """The Delta version that the candidate was trained on."""
         return self._number(Tag.DATASET_VERSION)
+
+    @property
+    def dataset_owner(self) -> str:
+        """The model whose dataset the candidate was trained on: its own, or the one that it shared."""
+        return self.tags.get(Tag.DATASET_OF) or self.model
+
+    @property
+    def datasets(self) -> dict[str, int]:
+        """The Delta versions that its rows came from, by the models whose datasets they are."""
+        return {**self.joined, self.dataset_owner: self.dataset_version}
+
+    def version_of(self, owner: str) -> int | None:
+        """The Delta version of a model's dataset that its rows came from, its own or a joined one; None: none did."""
+        return self.dataset_version if self.dataset_owner == owner else self.joined.get(owner)
 
     @property
     def joined(self) -> dict[str, int]:

@@ -105,11 +105,12 @@ class Registry:
             return sorted(found, key=lambda one: -int(one.version))
 
     def versions_joining(self, model: str) -> list[ModelVersion]:
-        """All versions, of any model, whose training joined this model's dataset."""
-        wanted = f"tag.`{Tag.JOINED_VERSIONS.value}` LIKE '%\"{model}\"%'"
-        with mlflow_errors(f"versions that join the dataset of {model}"):
-            found = self._search(wanted)
-        return [one for one in found if model in one.joined]
+        """All versions, of any other model, whose training joined or shared this model's dataset."""
+        joining = f"tag.`{Tag.JOINED_VERSIONS.value}` LIKE '%\"{model}\"%'"
+        sharing = f"tag.`{Tag.DATASET_OF.value}` = '{model}'"
+        with mlflow_errors(f"versions of others on the dataset of {model}"):
+            found = [one for one in self._search(joining) if model in one.joined]
+            return found + [one for one in self._search(sharing) if one.model != model]
 
     def is_registered(self, mlflow_run_id: str) -> bool:
         """Whether any version, of any model, was registered from this MLflow run."""

@@ -70,7 +70,7 @@ def adopt_pipeline(
     """
     if logged := _logged_before(model, registry, foreign, run):
         return logged
-    pipeline = load_foreign_pipeline(registry, foreign.mlflow_run_id, foreign.artifact)
+    pipeline = load_foreign_pipeline(registry, foreign.mlflow_run_id, foreign.artifact, model.train.trusted_types)
     rows = ModelRows.newest(home, model)
     frame = rows.read()
     candidate = measure_foreign(

@@ -173,7 +173,8 @@ def _measure_speed(model: Model, registry: Registry, candidate: Logged, served: 
         rows = graph.arrange(build_features(model, served.frame))[served.rows]
     except PermanentError:
         return None
-    return measure_speed(load_pipeline(pipeline), graph, rows, sklearn_bytes=len(pipeline), onnx_bytes=len(served.onnx))
+    fitted = load_pipeline(pipeline, model.train.trusted_types)
+    return measure_speed(fitted, graph, rows, sklearn_bytes=len(pipeline), onnx_bytes=len(served.onnx))
 
 
 def _find(model: Model, frame: "pl.DataFrame", holdout: "pl.DataFrame", now: datetime) -> "NDArray[np.uint32]":

@@ -92,7 +92,7 @@ class Lineage:
         yield "trigger", f"{self.run.trigger}: {tags.get(Tag.REASON, '')}"
         yield (
             "dataset",
-            f"version {data.dataset_version}, {data.labelled_rows} labelled rows, SHA-256 {data.sha256}",
+            f"version {data.dataset_version}{self._whose}, {data.labelled_rows} labelled rows, SHA-256 {data.sha256}",
         )
         if joined := data.joined_versions:
             yield "joined", ", ".join(f"dataset of {name}, version {number}" for name, number in joined.items())
@@ -104,6 +104,12 @@ class Lineage:
         yield "batches", f"{len(self.batches)} in the dataset version, {self.batches_since} since"
         if self.origin is not None:
             yield from _origin_steps(tags, self.origin)
+
+    @property
+    def _whose(self) -> str:
+        """The model whose dataset it is, where several share it."""
+        owner = self.version.dataset_owner
+        return "" if owner == self.version.model else f" of the dataset of {owner}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as JSON holds them."""

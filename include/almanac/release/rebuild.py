@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import yaml
 from pydantic import ValidationError
 
-from almanac.config.files.loader import find_model
+from almanac.config.files.listed_estimators import check_listed
+from almanac.config.files.loader import find_model, load_installation
 from almanac.config.files.validation_errors import describe_errors
 from almanac.config.home import Home
 from almanac.config.schema import Model
@@ -97,6 +98,7 @@ def rebuild(home: Home, registry: Registry, version: ModelVersion, *, on_progres
         )
     passport = load_passport(registry, version)
     model = _declared(registry, version)
+    check_listed(model, load_installation(home.models), version.title)
     if own_sha256(model) or model.train.programs:
         find_model(home.models, version.model)  # reads the team's own code; that of another hash is not run
     frame = ModelRows(model, home, version.dataset_version, version.joined).read()
@@ -132,7 +134,7 @@ def _train(
     # at this time the newest known label became true
     now = passport.data.labelled_until + model.label.horizon
     if passport.mode == "incremental":
-        parent = load_parent(registry, registry.version(model.name, passport.parent_version))
+        parent = load_parent(registry, registry.version(model.name, passport.parent_version), model)
         return continue_candidate(model, frame, now=now, parent=parent, on_progress=on_progress, bench=bench)
     return train_candidate(
         model,

@@ -118,6 +118,7 @@ def _tags(candidate: "TrainedCandidate", context: TrainingContext, *, parent: st
         Tag.GIT_COMMIT: code.commit,
         Tag.GIT_DIRTY: "unknown" if code.dirty is None else str(code.dirty).lower(),
         Tag.DATASET_VERSION: str(context.dataset_version),
+        **({} if candidate.model.is_owner else {Tag.DATASET_OF: candidate.model.dataset_owner}),
         Tag.JOINED_VERSIONS: json.dumps(dict(context.joined), sort_keys=True),
         Tag.DATASET_START: candidate.data.train_start.isoformat(),
         Tag.DATASET_END: candidate.data.labelled_until.isoformat(),
@@ -231,7 +232,7 @@ def _write_files(
     passport = passport if origin is None else origin.in_passport(passport)
     _write_model(folder / "model", candidate)
     (folder / files.PIPELINE).parent.mkdir()
-    (folder / files.PIPELINE).write_bytes(dump_pipeline(candidate.pipeline))
+    (folder / files.PIPELINE).write_bytes(dump_pipeline(candidate.pipeline, candidate.model.train.trusted_types))
     if candidate.program is not None:
         _write_program(folder / KEPT, candidate.program)
     candidate.rows.write_parquet(folder / files.BACKTEST)

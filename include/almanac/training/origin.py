@@ -124,7 +124,7 @@ def measure_arrival(
     passport = origin.passport
     selection = CandidateSelection(passport.candidate, passport.params, passport.threshold)
     return CandidateBuilder(model, rows, folds, watch).build(
-        selection, load_pipeline(origin.pipeline), chosen, graph=origin.onnx
+        selection, load_pipeline(origin.pipeline, model.train.trusted_types), chosen, graph=origin.onnx
     )
 
 

@@ -309,8 +309,9 @@ class CandidateBuilder:
         onnx = graph or export_onnx(model, pipeline, self.rows.names, threshold=threshold)
         self.watch.done("export", f"{'the given graph' if graph else 'exported to ONNX'}, {len(onnx) / 1e6:.1f} MB")
         quantile, seed, alike = model.gates.parity.quantile, model.train.seed, text_places(model)
+        family = model.train.declared_family(type(pipeline[-1]).__name__)
         by = {"quantile": quantile, "threshold": threshold}
-        parity = check_parity(pipeline, onnx, holdout, **by, seed=seed, alike=alike)
+        parity = check_parity(pipeline, onnx, holdout, **by, seed=seed, alike=alike, family=family)
         self.watch.done("parity", f"ONNX gives the same label on {parity.holdout.label_agreement:.2%} of the hold-out")
         return onnx, parity
 

@@ -198,12 +198,12 @@ def _continued(
     champion = registry.champion(model.name)
     if champion is None:
         raise RegistryError(f"{model.name}: there is no champion to continue any more. Train from scratch")
-    parent = load_parent(registry, champion)
+    parent = load_parent(registry, champion, model)
     return continue_candidate(model, frame, now=now, parent=parent, on_progress=on_progress, bench=bench)
 
 
-def load_parent(registry: Registry, version: Logged) -> Parent:
-    """Read a version's own verified files, in order to continue it.
+def load_parent(registry: Registry, version: Logged, model: Model) -> Parent:
+    """Read a version's own verified files, in order to continue it; `model` says which types they may hold.
 
     Raises:
         IntegrityError: a file is not what was recorded, or its passport cannot be read.
@@ -216,7 +216,8 @@ def load_parent(registry: Registry, version: Logged) -> Parent:
     except ValidationError:
         declared = None
     number = version.version if isinstance(version, ModelVersion) else version.mlflow_run_id
-    pipeline, previous = load_pipeline(registry.load_file(version, files.PIPELINE)), None
+    pipeline = load_pipeline(registry.load_file(version, files.PIPELINE), model.train.trusted_types)
+    previous = None
     if passport.program is not None and passport.program.program:
         previous = PreviousVersion(
             version=number,
@@ -251,7 +252,9 @@ def _continuation_problems(
         return ["candidates or parameters were chosen by hand, and a fitted estimator cannot take them"]
     times, groups = label_times(model, frame, now=now)
     try:
-        return continuation_problems(model, load_parent(registry, champion), split(model, times, groups)[-1], times)
+        return continuation_problems(
+            model, load_parent(registry, champion, model), split(model, times, groups)[-1], times
+        )
     except PermanentError as error:
         return [str(error)]
 

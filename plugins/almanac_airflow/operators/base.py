@@ -96,6 +96,7 @@ class ModelOperator(InstallationOperator):
         inlets: assets, besides those that the class reads.
         outlets: assets, besides those that the class writes. The class's own are known only where `model` is a plain
             name: not of a template, and not of a mapped task that differs in it.
+        dataset_of: the model whose dataset the step reads, where the model shares it; for the inlets.
     """
 
     template_fields: Sequence[str] = ("model", "declaration")
@@ -110,10 +111,16 @@ class ModelOperator(InstallationOperator):
     """The assets of the model whose events the step emits."""
 
     def __init__(
-        self, *, model: str, inlets: Sequence[Any] | None = None, outlets: Sequence[Any] | None = None, **more: Any
+        self,
+        *,
+        model: str,
+        inlets: Sequence[Any] | None = None,
+        outlets: Sequence[Any] | None = None,
+        dataset_of: str | None = None,
+        **more: Any,
     ) -> None:
         super().__init__(
-            inlets=[*(inlets or ()), *assets_of(model, self.reads)],
+            inlets=[*(inlets or ()), *assets_of(model, self.reads, dataset_of)],
             outlets=[*(outlets or ()), *assets_of(model, self.writes)],
             **more,
         )
@@ -171,10 +178,11 @@ def text_of(value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else value
 
 
-def assets_of(model: Any, names: Sequence[str]) -> list[Asset]:
-    """The assets of a model; none while its name is not known."""
+def assets_of(model: Any, names: Sequence[str], dataset_of: str | None = None) -> list[Asset]:
+    """The assets of a model, with the dataset that it shares; none while its name is not known."""
     known = isinstance(model, str) and "{" not in model
-    return [assets.of_model(model, name) for name in names] if known else []
+    owners = {"dataset": dataset_of or model}
+    return [assets.of_model(owners.get(name, model), name) for name in names] if known else []
 
 
 def shown(model: Declared, sections: Sequence[str]) -> dict[str, Any]:

@@ -35,8 +35,13 @@ def require_dag(user: BaseUser, dag_id: str) -> None:
 
 
 def readable_declared(user: BaseUser, home: Home) -> tuple[Declared, ...]:
-    """The models whose pages a person may see: those whose ingest DAG's logs they may read."""
-    return tuple(one for one in DECLARATIONS.load(home.models).declared if may_read(user, f"ingest_{one.name}"))
+    """The models whose pages a person may see: those whose ingest DAG's logs they may read.
+
+    Of a model that shares a dataset, that is the owner's: the pages show its rows.
+    """
+    return tuple(
+        one for one in DECLARATIONS.load(home.models).declared if may_read(user, f"ingest_{one.dataset_owner}")
+    )
 
 
 def require_declared(user: BaseUser, home: Home, name: str) -> Declared:
@@ -45,13 +50,24 @@ def require_declared(user: BaseUser, home: Home, name: str) -> Declared:
     Raises:
         HTTPException: 403, or 404 when there is none; a person who may not see it is not told which.
     """
-    require_dag(user, f"ingest_{name}")
     loaded = DECLARATIONS.load(home.models)
-    for model in loaded.declared:
-        if model.name == name:
-            return model
+    found = next((model for model in loaded.declared if model.name == name), None)
+    if not may_read(user, f"ingest_{name if found is None else found.dataset_owner}"):
+        raise HTTPException(403, f"You may not read the logs of {name[:100]}. Ask an administrator of Airflow.")
+    if found is not None:
+        return found
     why = " ".join(problem for problem in loaded.problems if f"/{name}.yaml" in problem)
     raise HTTPException(404, f"No model {name[:100]!r}. {why or 'See the list of models.'}")
+
+
+def require_owner(user: BaseUser, home: Home, name: str) -> Declared:
+    """The model whose dataset the model of this name has, itself or the one that it shares it with.
+
+    Raises:
+        HTTPException: as of `require_declared`.
+    """
+    found = require_declared(user, home, name)
+    return found if found.is_owner else require_declared(user, home, found.dataset_owner)
 
 
 def readable_problems(user: BaseUser, home: Home) -> tuple[str, ...]:

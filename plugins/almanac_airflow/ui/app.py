@@ -118,15 +118,15 @@ def _metrics(caller: CallerDep, pages: PagesDep) -> Response:
 
 
 def _batches(user: GetUserDep, pages: PagesDep, model: str, state: str = "") -> Response:
-    return PageResponse(pages.batches(access.require_declared(user, pages.home, model), state))
+    return PageResponse(pages.batches(access.require_owner(user, pages.home, model), state))
 
 
 def _batch(user: GetUserDep, pages: PagesDep, model: str, batch_id: str) -> Response:
-    return PageResponse(pages.batch(access.require_declared(user, pages.home, model), batch_id))
+    return PageResponse(pages.batch(access.require_owner(user, pages.home, model), batch_id))
 
 
 def _data_docs(user: GetUserDep, pages: PagesDep, model: str, batch_id: str) -> Response:
-    return PageResponse(pages.data_docs(access.require_declared(user, pages.home, model), batch_id))
+    return PageResponse(pages.data_docs(access.require_owner(user, pages.home, model), batch_id))
 
 
 def _reports(user: GetUserDep, pages: PagesDep, model: str, kind: str = "") -> Response:

@@ -17,7 +17,7 @@ from tests.training.number_labels.load import LOAD, NOW, load_yaml
 
 @pytest.mark.parametrize("estimator", sorted(ALLOWED_REGRESSORS - ENSEMBLES))
 def test_parity_allowed_regressor_agrees_on_hard_rows(model, frame, estimator) -> None:
-    scale = not any(part in estimator for part in (".ensemble.", ".tree.", "lightgbm."))
+    scale = not any(part in estimator for part in (".ensemble.", ".tree.", "lightgbm.", "xgboost."))
     declared = load_yaml(LOAD, train={"candidates": {"one": {"estimator": estimator, "scale": scale}}})
     rows = labelled_rows(declared, frame[:1500], now=NOW)
     chosen = np.arange(1000)

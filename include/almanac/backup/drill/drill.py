@@ -46,6 +46,7 @@ class Drill:
         servers: PostgreSQL servers by name of the database, on which scratch databases may be made.
         clock: the time.
         trust: load formats that can run code, too.
+        types: that the installation's list of estimators lets a pipeline hold.
     """
 
     repository: BackupRepository
@@ -54,6 +55,7 @@ class Drill:
     servers: Mapping[str, URL]
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     trust: bool = False
+    types: tuple[str, ...] = ()
 
     def run(self, subjects: Sequence[str] = (), report: Callable[[str], None] = lambda _: None) -> list[DrillResult]:
         """Drill subjects (none: all), then a damaged copy; each result is kept in the repository.
@@ -123,7 +125,8 @@ class Drill:
             where = folder_of(Catalogue(self.repository).read(member))
             restored = restore(self.repository, member, inside(folder, where))
             name = member.subject.split("/")[1]
-            lines += use(restored.folder, restored.manifest, server=self.servers.get(name), trust=self.trust)
+            server = self.servers.get(name)
+            lines += use(restored.folder, restored.manifest, server=server, trust=self.trust, types=self.types)
             folders[where], manifests[where] = restored.folder, restored.manifest
         if ref.subject.startswith("group/"):
             database = as_one_home(folders, manifests, folder)

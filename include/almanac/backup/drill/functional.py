@@ -4,6 +4,7 @@ Nothing is unpickled without `--trust`: graphs (ONNX) and skops files with an ex
 """
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 
 from sqlalchemy.engine import URL
@@ -23,7 +24,14 @@ _CODE = (*_PICKLES, ".pt", ".pth", ".h5", ".keras", ".dill")
 _TOLERANCE = 1e-6  # another onnxruntime may sum in another order
 
 
-def use(folder: Path, manifest: Manifest, *, server: URL | None = None, trust: bool = False) -> list[str]:
+def use(
+    folder: Path,
+    manifest: Manifest,
+    *,
+    server: URL | None = None,
+    trust: bool = False,
+    types: Collection[str] = (),
+) -> list[str]:
     """Use a restored snapshot, and say in words what it did.
 
     Args:
@@ -31,13 +39,14 @@ def use(folder: Path, manifest: Manifest, *, server: URL | None = None, trust: b
         manifest: its manifest.
         server: a PostgreSQL server on which a scratch database may be made.
         trust: load formats that can run code, too.
+        types: that the installation's list of estimators lets a pipeline hold.
 
     Raises:
         IntegrityError: it does not do what it did when it was backed up.
         TransientError: the server is unreachable.
     """
     try:
-        return _use(folder, manifest, server, trust)
+        return _use(folder, manifest, server, trust, types)
     except AlmanacError:
         raise
     except Exception as error:  # whatever a library says of files that are not what they should be
@@ -47,7 +56,7 @@ def use(folder: Path, manifest: Manifest, *, server: URL | None = None, trust: b
         ) from error
 
 
-def _use(folder: Path, manifest: Manifest, server: URL | None, trust: bool) -> list[str]:
+def _use(folder: Path, manifest: Manifest, server: URL | None, trust: bool, types: Collection[str]) -> list[str]:
     kind, name = manifest.subject.split("/")
     match kind:
         case "dataset":
@@ -59,7 +68,7 @@ def _use(folder: Path, manifest: Manifest, server: URL | None, trust: bool) -> l
         case "checkpoints":
             return _use_checkpoints(folder)
         case "model":
-            return _use_model(folder, manifest, trust)
+            return _use_model(folder, manifest, trust, types)
         case "folder":
             return [f"{len(manifest.files)} files, each with its bytes; what they mean is not known here"]
         case _:
@@ -89,7 +98,7 @@ def _use_database(folder: Path, name: str, manifest: Manifest, server: URL | Non
     return [f"{len(got)} tables with {sum(int(str(rows)) for rows in got.values())} rows, as recorded; sound"]
 
 
-def _use_model(folder: Path, manifest: Manifest, trust: bool) -> list[str]:
+def _use_model(folder: Path, manifest: Manifest, trust: bool, types: Collection[str]) -> list[str]:
     record, facts = json.loads((folder / RUN).read_bytes()), model_facts(manifest)
     if sorted(record["version"]["aliases"]) != facts.aliases:
         raise IntegrityError(f"{manifest.subject}: its aliases and its facts differ; do not use it")
@@ -98,7 +107,7 @@ def _use_model(folder: Path, manifest: Manifest, trust: bool) -> list[str]:
     if pipeline.is_file():
         from almanac.registry.pipeline_file import load_pipeline
 
-        load_pipeline(pipeline.read_bytes())
+        load_pipeline(pipeline.read_bytes(), types)
         lines.append("the scikit-learn pipeline loads, of trusted types only")
     return lines + [_use_code(path, trust) for path in sorted(folder.rglob("*")) if path.suffix in _CODE]
 

@@ -71,7 +71,9 @@ def compare(home: Home, registry: "Registry", models: Collection[str]) -> list[D
     for model in sorted(models):
         with _reported(found, f"{model}: could not be compared"):
             versions = registry.versions(model) if known else []
-            found += _of_dataset(home.dataset_of(model), model, journal, versions)
+            sharing = registry.versions_joining(model) if known else []
+            on = [one for one in [*versions, *sharing] if one.dataset_owner == model]
+            found += _of_dataset(home.dataset_of(model), model, journal, on)
             found += _of_versions(registry, model, versions)
             found += [Difference(foreign_words(one), lost=False) for one in (registry.foreign(model) if known else [])]
             if journal is not None and known:
@@ -129,7 +131,7 @@ def _of_group(database: Path, manifests: Sequence[Manifest]) -> Iterator[Differe
         if kind == "dataset":
             newest = table_facts(manifest.facts, manifest.subject).delta_version
             for (name, version), found in sorted(facts.items()):
-                if name == model and found.dataset_version > newest:
+                if (found.dataset_of or name) == model and found.dataset_version > newest:
                     yield Difference(
                         f"{name}@{version}: was trained on version {found.dataset_version} of the dataset, whose"
                         f" snapshot ends at {newest}: it can be served, but not rebuilt"

@@ -36,6 +36,7 @@ class Restores:
         use: try what came back.
         trust: load formats that can run code, too.
         servers: PostgreSQL servers by name of the database, on which scratch databases may be made.
+        types: that the installation's list of estimators lets a pipeline hold.
     """
 
     repository: BackupRepository
@@ -45,6 +46,7 @@ class Restores:
     use: bool = False
     trust: bool = False
     servers: Mapping[str, URL] | None = None
+    types: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,7 @@ def _look(job: Restores, restored: Restored, report: Callable[[str], None]) -> R
 def _use(job: Restores, restored: Restored, report: Callable[[str], None]) -> None:
     if job.use:
         server = (job.servers or {}).get(restored.ref.subject.split("/")[1])
-        for line in use(restored.folder, restored.manifest, server=server, trust=job.trust):
+        for line in use(restored.folder, restored.manifest, server=server, trust=job.trust, types=job.types):
             report(f"    {line}")
 
 

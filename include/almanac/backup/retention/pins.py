@@ -64,19 +64,16 @@ def _of_model(model: str, manifests: Manifests, registry: AliasRegistry) -> Iter
     aliases = registry.aliases(model)
     newest_first = sorted(manifests, key=lambda ref: ref.name, reverse=True)
     versions = [ref for ref in newest_first if ref.subject == f"model/{model}"]
-    datasets = [ref for ref in newest_first if ref.subject == f"dataset/{model}"]
     for version in registry.versions(model):
         number = version.version
         used = "/".join(sorted(alias for alias, of in aliases.items() if of == number))
         name = f"{model}@{number}{f' ({used})' if used else ''}"
         for ref in [ref for ref in versions if manifests[ref].facts.get("version") == number][:1]:
             yield ref, f"the newest of registered {name}"
-        for ref in [ref for ref in datasets if version.dataset_version in _readable(manifests[ref])][:1]:
-            yield ref, f"what {name} was trained on"
-        for joined, number_of in version.joined.items():
-            others = [ref for ref in newest_first if ref.subject == f"dataset/{joined}"]
-            for ref in [ref for ref in others if number_of in _readable(manifests[ref])][:1]:
-                yield ref, f"what {name} joined"
+        for of, number_of in version.datasets.items():
+            datasets = [ref for ref in newest_first if ref.subject == f"dataset/{of}"]
+            for ref in [ref for ref in datasets if number_of in _readable(manifests[ref])][:1]:
+                yield ref, f"what {name} {'was trained on' if of == version.dataset_owner else 'joined'}"
 
 
 def _readable(manifest: Manifest) -> Sequence[object]:

@@ -14,7 +14,13 @@ from pydantic import ValidationError
 
 from almanac.backup.installation import databases, exists
 from almanac.backup.store.manifest import KINDS
-from almanac.config.files.loader import declared_names, find_model, load_installation, load_models
+from almanac.config.files.loader import (
+    declared_names,
+    find_model,
+    load_installation,
+    load_models,
+    owner_in_file,
+)
 from almanac.config.grammar.types import check_slug
 from almanac.config.home import Home
 from almanac.config.installation import Installation
@@ -149,7 +155,7 @@ def retire(home: Home, journal: Journal, model: str, *, reason: str, run: RunRef
         now: aware.
 
     Raises:
-        ConfigError: it is declared, is retired already, or is unknown.
+        ConfigError: it is declared, is retired already, or is unknown; or others share its dataset.
         TransientError: the journal is unreachable.
     """
     if model in declared_names(home.models):
@@ -163,7 +169,25 @@ def retire(home: Home, journal: Journal, model: str, *, reason: str, run: RunRef
             f"{model}: no such model; without a declaration, and still protected, are:"
             f" {', '.join(undeclared) or 'none'}"
         )
+    if sharing := models_sharing(home, model):
+        raise ConfigError(
+            f"{model}: its dataset is shared by {', '.join(sharing)}; got a model that others need, expected none. Give"
+            f" them a dataset of their own, or retire them first; or put {model}.yaml back"
+        )
     journal.record_decision(Decision(model, DecisionKind.RETIREMENT, True, (reason,), now, run, f"model {model}"))
+
+
+def models_sharing(home: Home, owner: str) -> tuple[str, ...]:
+    """The protected models that share another one's dataset, by their files or as they were declared last."""
+    names = (name for name in protected_models(home).models if name != owner)
+    return tuple(name for name in names if _owner_of_dataset(home, name) == owner)
+
+
+def _owner_of_dataset(home: Home, name: str) -> str:
+    if owner := owner_in_file(home.models, name):  # a file that names an owner without one cannot be read otherwise
+        return owner
+    declared = last_declared(home, name)
+    return name if declared is None else declared.dataset_owner
 
 
 def take_back(journal: Journal, model: str, *, reason: str, run: RunRef, now: datetime) -> None:

@@ -100,9 +100,10 @@ class BackupRun:
     def dataset(self, name: str) -> WrittenSnapshot | None:
         """The dataset at its newest version; None before the first batch."""
         readable: set[int] = set()
-        for version in self.registry.versions(name):
+        for version in (*self.registry.versions(name), *self.registry.versions_joining(name)):
             try:
-                readable.add(version.dataset_version)
+                if (number := version.version_of(name)) is not None:
+                    readable.add(number)
             except RegistryError as error:  # the rows it needs are unknown: those of the others are kept
                 self.faults.append((f"dataset/{name}", error))
         draft = dataset_draft(self.home, name, readable=readable)

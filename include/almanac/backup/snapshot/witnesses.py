@@ -65,7 +65,9 @@ def _snapshots(home: Home, repository: BackupRepository, model: str) -> Iterator
 
 
 def _passports(model: str, registry: NeededVersions | None) -> Iterator[TableMark]:
-    for version in registry.versions(model) if registry is not None else ():
+    for version in [*registry.versions(model), *registry.versions_joining(model)] if registry is not None else ():
+        if version.dataset_owner != model:  # of what is joined no table would be older than its owner's passports
+            continue
         made_at = version.created_at or datetime.fromtimestamp(0, UTC)
-        source = f"the passport of {model}@{version.version}"
+        source = f"the passport of {version.model}@{version.version}"
         yield TableMark(f"dataset/{model}", "", version.dataset_version, "", source, made_at)

@@ -33,12 +33,17 @@ class _Facts(BaseModel):
 
 
 class ModelFacts(_Facts):
-    """Of a model version. `artifact_path`: where its artifacts lie below MLflow's root; empty: not known."""
+    """Of a model version.
+
+    `dataset_of`: the model whose dataset it was trained on; empty: its own model's. `artifact_path`: where its
+    artifacts lie below MLflow's root; empty: not known.
+    """
 
     version: _Decimal
     mlflow_run_id: str
     aliases: list[str]
     dataset_version: _Number
+    dataset_of: str = ""
     onnx_sha256: Sha256
     artifact_path: Annotated[str, AfterValidator(_check_place)] = ""
 

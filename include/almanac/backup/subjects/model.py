@@ -74,6 +74,7 @@ def _facts(version: ModelVersion, seen: dict[str, Any]) -> dict[str, Fact]:
         "experiment": run["experiment"],
         "aliases": sorted(seen["version"]["aliases"]),
         "dataset_version": version.dataset_version,
+        **({} if version.dataset_owner == version.model else {"dataset_of": version.dataset_owner}),
         "onnx_sha256": version.onnx_sha256,
         "git_commit": run["tags"].get("almanac.git_commit", ""),
         "artifact_path": run["artifact_uri"].partition("mlflow-artifacts:/")[2]

@@ -77,5 +77,6 @@ def run_restore(home: Home, form: Mapping[str, Any], *, given_key: str, run: Run
         return done
     lines: list[str] = []
     target = home.home / "restored" / f"{ref}".replace("/", "-")
-    restored = restore_to(Restores(repository, ref, target, use=bool(form["use"])), lines.append)
+    types = last_installation(home)[0].trusted_types
+    restored = restore_to(Restores(repository, ref, target, use=bool(form["use"]), types=types), lines.append)
     return lines + [one.words for one in compare_folder(restored.folders, restored.manifests, home)]

@@ -264,8 +264,10 @@ def _restore_to(job: "Restores", home: "Home") -> None:
     from almanac.backup.installation import databases
     from almanac.backup.restore.compare import compare_folder
     from almanac.backup.restore.to_folder import restore_to
+    from almanac.backup.retention.protected import last_installation
 
-    done = restore_to(replace(job, servers=databases(home)), report=print)
+    types = last_installation(home)[0].trusted_types
+    done = restore_to(replace(job, servers=databases(home), types=types), report=print)
     if done.damaged:
         print("".join(f"DAMAGED  {line}\n" for line in done.damaged), end="")
         raise typer.Exit(1)

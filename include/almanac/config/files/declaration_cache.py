@@ -31,17 +31,21 @@ class DeclarationCache:
             shared = tuple(one for one in files if _is_shared(Path(one[0]), folder))
 
             def find(folder: Path, name: str) -> Declared:
-                own = tuple(one for one in files if Path(one[0]).name.split(".")[0] == name)
                 cached = self._models.get((folder, name))
-                if cached is not None and cached[0] == (*shared, *own):
+                if cached is not None and cached[0] == (*shared, *_of_models(files, name, cached[1].dataset_owner)):
                     return cached[1]
                 found = find_declared(folder, name)
-                self._models[folder, name] = ((*shared, *own), found)
+                self._models[folder, name] = ((*shared, *_of_models(files, name, found.dataset_owner)), found)
                 return found
 
             loaded = load_models(folder, find=find)
             self._loaded[folder] = (files, loaded)
             return loaded
+
+
+def _of_models(files: _Signature, *names: str) -> _Signature:
+    """The files that are called as one of the models: itself, and the one whose dataset it shares."""
+    return tuple(one for one in files if Path(one[0]).name.split(".")[0] in names)
 
 
 def _is_shared(path: Path, folder: Path) -> bool:

@@ -3,18 +3,20 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from pydantic import ValidationError
 
 from almanac.config.files.former_keys import OF_INSTALLATION, OF_MODELS, rename_former_keys
+from almanac.config.files.listed_estimators import with_listed
 from almanac.config.files.neighbours import neighbour_problems
 from almanac.config.files.profile import DEFAULTS, INSTALLATION, below, check_overlay, find_profile, unknown_files
-from almanac.config.files.programs import with_programs
+from almanac.config.files.programs import with_own_code, with_programs
+from almanac.config.files.shared_dataset import check_overlaid, check_sharing, owner_of, sections_of
 from almanac.config.files.validation_errors import describe_errors, suggest_line
 from almanac.config.files.yaml_file import merge_overlay, read_yaml, where
 from almanac.config.grammar.arrival_columns import has_no_time
 from almanac.config.installation import Installation
-from almanac.config.own_code import read_code
 from almanac.config.schema import Declared, ForecastModel, Model
 from almanac.display import did_you_mean
 from almanac.errors import ConfigError
@@ -94,6 +96,15 @@ def check_models(folder: Path) -> list[str]:
     return [model.name for model in loaded.declared]
 
 
+def owner_in_file(folder: Path, name: str) -> str | None:
+    """The model whose dataset the file of a model names, though nothing else of it may be right; None: none."""
+    try:
+        path = _declared(folder).get(name)
+        return None if path is None else owner_of(_read(path))
+    except ConfigError:
+        return None
+
+
 def refuse_to_delete(folder: Path, done: str = "deleted") -> None:
     """Refuse while any declaration cannot be read: its retention rules are unknown then.
 
@@ -135,7 +146,8 @@ def load_declared(path: Path) -> Declared:
     Raises:
         ConfigError: the file cannot be read, is no YAML, or does not keep the schema; all faults in one message.
     """
-    return _declaration(path.stem, _own(path), where(path), _files(path))
+    tree = _own(path)
+    return _declaration(path.stem, tree, where(path), _files(path, tree))
 
 
 def load_model(path: Path) -> Model:
@@ -182,13 +194,25 @@ def find_declared(folder: Path, name: str) -> Declared:
     model, profile = load_declared(paths[name]), find_profile(folder)
     if profile is None:
         return model
-    tree, source, files = _own(paths[name]), list[str](), _files(paths[name])
-    for path in (folder / DEFAULTS, folder / f"{name}.yaml"):
-        if path.exists():
-            overlay = _read(path)
-            check_overlay(path, overlay)
-            tree, source, files = merge_overlay(tree, overlay), [*source, where(path)], [*files, path]
-    return _declaration(name, tree, " and ".join(source), files) if source else model
+    tree, overlays = _overlaid(folder, paths[name])
+    files = _files(paths[name], tree)
+    if owner := model.dataset.of:
+        if (path := folder / f"{name}.yaml") in overlays:
+            check_overlaid(path, _read(path), owner)
+        theirs, beside = _overlaid(folder, paths[owner])
+        tree |= sections_of(paths[name], owner, theirs)
+        overlays = list(dict.fromkeys([*beside, *overlays]))
+    return _declaration(name, tree, " and ".join(map(where, overlays)), [*files, *overlays]) if overlays else model
+
+
+def _overlaid(folder: Path, path: Path) -> tuple[dict[str, object], list[Path]]:
+    """What a profile makes of the declaration of a file, and the files of the profile that say something of it."""
+    tree, overlays = _own(path), [each for each in (folder / DEFAULTS, folder / path.name) if each.exists()]
+    for each in overlays:
+        overlay = _read(each)
+        check_overlay(each, overlay)
+        tree = merge_overlay(tree, overlay)
+    return tree, overlays
 
 
 def load_installation(folder: Path) -> Installation:
@@ -237,7 +261,22 @@ def _own(path: Path) -> dict[str, object]:
     declared = _read(path)
     if "name" in declared:
         raise ConfigError(f"{where(path)}: name: the file's name is the model's name; remove the key. {_HELP}")
-    return merge_overlay(_defaults_for(declared, defaults), declared)
+    theirs: dict[str, object] = {}
+    if owner := owner_of(declared):
+        check_sharing(path, declared, _declared(path.parent))
+        theirs = _shared_by(path, owner)
+    return merge_overlay(_defaults_for(declared | theirs, defaults), declared) | theirs
+
+
+def _shared_by(path: Path, owner: str) -> dict[str, object]:
+    """What a model on the dataset of another one is given by that one's declaration."""
+    beside = path.with_name(f"{owner}.yaml")
+    try:
+        declared = _read(beside)
+        tree = declared if owner_of(declared) else _own(beside)
+    except ConfigError as error:
+        raise ConfigError(f"{where(path)}: dataset.of: {owner} cannot be read: {error}") from error
+    return sections_of(path, owner, tree)
 
 
 def _defaults_for(declared: Mapping[str, object], defaults: Mapping[str, object]) -> dict[str, object]:
@@ -256,9 +295,11 @@ def _defaults_for(declared: Mapping[str, object], defaults: Mapping[str, object]
     return common
 
 
-def _files(path: Path) -> list[Path]:
-    """The files that say what a model of this file is, the strongest last."""
-    return [each for each in (path.with_name(DEFAULTS), path) if each.exists()]
+def _files(path: Path, tree: Mapping[str, object] = MappingProxyType({})) -> list[Path]:
+    """The files that say what a model of this file is, the strongest last; `tree`: what they say."""
+    owner = owner_of(tree)
+    theirs = [] if owner is None else [path.with_name(f"{owner}.yaml")]
+    return [each for each in (path.with_name(DEFAULTS), *theirs, path) if each.exists()]
 
 
 def _declaration(name: str, tree: dict[str, object], source: str, files: Sequence[Path]) -> Declared:
@@ -271,29 +312,12 @@ def _declaration(name: str, tree: dict[str, object], source: str, files: Sequenc
     schema: type[Declared] = _SCHEMAS[str(kind)]
     tree = {**tree, "name": name}
     if schema is Model:
-        tree = with_programs(_with_own_code(name, tree, files), name, files, _HELP)
+        tree = with_programs(with_own_code(name, tree, files, _HELP), name, files, _HELP)
+        tree = with_listed(tree, files[-1], lambda: load_installation(files[-1].parent), _HELP)
     try:
         return schema.model_validate(tree)
     except ValidationError as error:
         raise ConfigError(f"{describe_errors(error, schema, tree, source, files)} {_HELP}") from error
-
-
-def _with_own_code(name: str, tree: dict[str, object], files: Sequence[Path]) -> dict[str, object]:
-    """The declaration with the hash of `<name>.py` beside it, where it declares features of its own.
-
-    Former files, `<name>.<any word>.py`, are read too, so that versions which were trained with them can be used.
-    """
-    declared = tree.get("features")
-    if not isinstance(declared, list) or not any(isinstance(one, dict) and "own" in one for one in declared):
-        return tree
-    its = next(path for path in files if path.name == f"{name}.yaml")  # a profile does not say what a model is
-    if any(isinstance(one, dict) and "own" in one and "sha256" in one for one in declared):
-        raise ConfigError(f"{where(its)}: features: sha256 is that of {name}.py, and is filled in; remove it. {_HELP}")
-    sha256 = read_code(its.with_suffix(".py"))
-    for former in sorted(its.parent.glob(f"{name}.*.py")):  # with which versions were trained that are still in use
-        read_code(former)
-    filled = [{**one, "sha256": sha256} if isinstance(one, dict) and "own" in one else one for one in declared]
-    return {**tree, "features": filled}
 
 
 def _with_label(found: Declared, source: str) -> Model:

@@ -23,6 +23,13 @@ def _problems(model: Model, models: Mapping[str, Model], declared: Collection[st
     for name, trigger in model.triggers.items():
         if isinstance(trigger, DependencyTrigger) and trigger.model not in declared:
             yield f"triggers.{name}.model: no model {trigger.model!r}; {_declared(trigger.model, declared)}."
+        elif isinstance(trigger, DependencyTrigger) and trigger.on == "dataset":
+            other = models.get(trigger.model)
+            if other is not None and not other.is_owner:
+                yield (
+                    f"triggers.{name}.model: {other.name} has no dataset of its own; got {other.name!r}, expected"
+                    f" {other.dataset_owner!r}, whose dataset it shares."
+                )
     for upstream in window_upstreams(model):
         where = "the window's depends_on"
         if upstream not in declared:

@@ -1,10 +1,11 @@
-"""Completes the candidates of a declaration that programs train: by the hashes of their files and environments."""
+"""Completes a declaration by the hashes of the code that it names: its own features, programs, environments."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from almanac.config.files.yaml_file import where
 from almanac.config.grammar.types import check_slug
+from almanac.config.own_code import read_code
 from almanac.config.program_code import lock_sha256, read_program
 from almanac.errors import ConfigError
 
@@ -61,3 +62,21 @@ def _is_slug(name: str) -> bool:
     except ValueError:  # the schema says what is wrong with it
         return False
     return True
+
+
+def with_own_code(name: str, tree: dict[str, object], files: Sequence[Path], help_: str) -> dict[str, object]:
+    """The declaration with the hash of `<name>.py` beside it, where it declares features of its own.
+
+    Former files, `<name>.<any word>.py`, are read too, so that versions which were trained with them can be used.
+    """
+    declared = tree.get("features")
+    if not isinstance(declared, list) or not any(isinstance(one, dict) and "own" in one for one in declared):
+        return tree
+    its = next(path for path in files if path.name == f"{name}.yaml")  # a profile does not say what a model is
+    if any(isinstance(one, dict) and "own" in one and "sha256" in one for one in declared):
+        raise ConfigError(f"{where(its)}: features: sha256 is that of {name}.py, and is filled in; remove it. {help_}")
+    sha256 = read_code(its.with_suffix(".py"))
+    for former in sorted(its.parent.glob(f"{name}.*.py")):  # with which versions were trained that are still in use
+        read_code(former)
+    filled = [{**one, "sha256": sha256} if isinstance(one, dict) and "own" in one else one for one in declared]
+    return {**tree, "features": filled}

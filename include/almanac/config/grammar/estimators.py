@@ -1,4 +1,4 @@
-"""The estimators that a YAML file may name. To allow another one, add its import path here.
+"""The estimators that a YAML file may name, beside those that `estimators` of `_installation.yaml` lists.
 
 Only these are ever imported from a name in a file, and skl2onnx or onnxmltools converts each of them.
 """
@@ -31,6 +31,7 @@ ALLOWED_CLASSIFIERS = frozenset(
         "sklearn.neural_network.MLPClassifier",
         "sklearn.svm.SVC",
         "sklearn.tree.DecisionTreeClassifier",
+        "xgboost.XGBClassifier",
     }
 )
 """Of labels that are yes or no, or one of several classes."""
@@ -52,6 +53,7 @@ ALLOWED_REGRESSORS = frozenset(
         "sklearn.neural_network.MLPRegressor",
         "sklearn.svm.SVR",
         "sklearn.tree.DecisionTreeRegressor",
+        "xgboost.XGBRegressor",
     }
 )
 """Of labels that are numbers."""
@@ -72,7 +74,10 @@ CONTINUABLE_ESTIMATORS = BOOSTED_ESTIMATORS | frozenset(
 )
 """Those that have `partial_fit`, or add trees: they can learn new rows without the old ones."""
 
-TAKE_UNKNOWN_VALUES = BOOSTED_ESTIMATORS
+XGBOOST = "xgboost"
+"""The extra that brings XGBoost, and its module."""
+
+TAKE_UNKNOWN_VALUES = BOOSTED_ESTIMATORS | {f"{XGBOOST}.XGBClassifier", f"{XGBOOST}.XGBRegressor"}
 """Those that need no imputer: a split decides to which side unknown values go."""
 
 Family = Literal["trees", "linear", "svm", "neighbours", "bayes", "network"]
@@ -93,10 +98,11 @@ _FAMILIES: dict[str, Family] = {
     "SGD": "linear",
     "SVC": "svm",
     "SVR": "svm",
+    "XGB": "trees",
 }
 """Estimators of one family round alike in float32."""
 
-_NOT_CONVERTIBLE = frozenset(
+NOT_CONVERTIBLE = frozenset(
     {
         "sklearn.dummy.DummyClassifier",
         "sklearn.ensemble.HistGradientBoostingClassifier",
@@ -111,7 +117,7 @@ def check_estimator(path: str) -> str:
     Raises:
         ValueError: it is unknown, or known not to convert to ONNX.
     """
-    if path in _NOT_CONVERTIBLE:
+    if path in NOT_CONVERTIBLE:
         kind = "Regressor" if path.endswith("Regressor") else "Classifier"
         raise ValueError(
             f"skl2onnx cannot convert {path}; expected lightgbm.LGBM{kind}, which also bins its columns and takes"
@@ -119,8 +125,8 @@ def check_estimator(path: str) -> str:
         )
     if path not in ALLOWED_ESTIMATORS:
         raise ValueError(
-            f"estimator not allowed; got {path!r}, expected one of {sorted(ALLOWED_ESTIMATORS)}; "
-            "to allow it, add it to include/almanac/config/grammar/estimators.py"
+            f"estimator not allowed; got {path!r}, which `estimators` of _installation.yaml does not list either;"
+            f" expected one of {sorted(ALLOWED_ESTIMATORS)}"
         )
     return path
 

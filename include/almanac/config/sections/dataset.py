@@ -205,6 +205,9 @@ class Skew(Section):
 class Dataset(Section):
     """The validated table."""
 
+    of: Slug | None = Field(
+        None, description="The model whose dataset it is, where several share one; then no other key stands beside it."
+    )
     time: str = Field(
         description="The column of event time; its values carry an offset and are kept in UTC. `arrival`: the rows have"
         " no time, and the arrival of their delivery stands for it."

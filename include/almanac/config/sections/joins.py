@@ -54,14 +54,21 @@ def joined_columns(joins: Mapping[str, Join]) -> dict[str, Column]:
 
 
 def check_joins(joins: Mapping[str, Join], columns: Mapping[str, Column], name: str) -> None:
-    """Refuse a join of a model with itself, and one on what there is not.
+    """Refuse a join of a dataset with itself, and one on what there is not.
+
+    Args:
+        joins: by name.
+        columns: of the dataset.
+        name: the model whose dataset it is.
 
     Raises:
         ValueError: there is one.
     """
     for place, join in joins.items():
         if join.model == name:
-            raise ValueError(f"joins.{place}: {name} cannot join itself; lags and rolling features look back")
+            raise ValueError(
+                f"joins.{place}: the dataset of {name} cannot be joined to itself; lags and rolling features look back"
+            )
         if unknown := sorted(set(join.on) - set(columns)):
             raise ValueError(f"joins.{place}.on must name declared columns; got {unknown}, declared {list(columns)}")
 
@@ -81,6 +88,9 @@ def join_problems(model: "Model", models: Mapping[str, "Model"], declared: Colle
                 f"{where}.model: no model {join.model!r}; declared are {sorted(declared)}"
                 f"{did_you_mean(join.model, declared)}."
             )
+        elif join.model in models and not models[join.model].is_owner:
+            owner = models[join.model].dataset_owner
+            yield f"{where}.model: {join.model} has no dataset of its own; expected {owner!r}, whose dataset it shares."
         elif join.model in models:
             yield from (f"{where}{problem}" for problem in _problems(model, join, models[join.model]))
 

@@ -9,7 +9,7 @@ from almanac.config.grammar.ready_by import parse_ready_by
 from almanac.config.grammar.rules import Combined, Named, Rule, conjoined, names, parse_rule
 from almanac.config.grammar.section import Section
 from almanac.config.grammar.types import Duration, Slug
-from almanac.config.sections.triggers import ScheduleTrigger, Trigger, WindowTrigger
+from almanac.config.sections.triggers import ArrivalTrigger, ScheduleTrigger, Trigger, WindowTrigger
 
 if TYPE_CHECKING:
     from almanac.config.schema import Declared
@@ -133,6 +133,12 @@ def check_pipelines(model: "Declared") -> None:
     Raises:
         ValueError: there is one.
     """
+    landing = sorted(name for name, each in model.triggers.items() if isinstance(each, ArrivalTrigger))
+    if landing and not model.is_owner:
+        raise ValueError(
+            f"triggers: files land for {model.dataset_owner}, whose dataset this is; got {landing} of kind arrival,"
+            " expected none. Let the pipelines wait for `dataset`"
+        )
     if strange := sorted(model.pipelines.keys() - set(model.pipeline_kinds)):
         raise ValueError(f"pipelines: got {strange}, expected some of {list(model.pipeline_kinds)}")
     taken = sorted(model.triggers.keys() & {*BUILT_IN, OWN_SCHEDULE})
@@ -151,6 +157,8 @@ def check_pipelines(model: "Declared") -> None:
 
 def _check_rule(model: "Declared", kind: Kind, rule: Rule) -> None:
     where, known = f"pipelines.{kind}.when", {*model.built_in_triggers, *model.triggers}
+    if not model.is_owner:
+        known.discard("arrival")
     if own_schedule(model, kind) is not None:
         known.add(OWN_SCHEDULE)
     named = list(names(rule))

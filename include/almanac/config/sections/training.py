@@ -2,13 +2,15 @@
 
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import AwareDatetime, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import AwareDatetime, Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
+from almanac.config.grammar.allowed_estimator import AllowedEstimator
 from almanac.config.grammar.estimators import (
     BOOSTED_ESTIMATORS,
     CONTINUABLE_ESTIMATORS,
     ENSEMBLES,
     TAKE_UNKNOWN_VALUES,
+    Family,
     check_estimator,
 )
 from almanac.config.grammar.expression import check_expression
@@ -26,13 +28,16 @@ Impute = Literal["median", "mean", "most_frequent", "zero", "none"]
 class Candidate(Section):
     """An estimator that competes. `scale` puts a StandardScaler in front of it."""
 
+    listed: AllowedEstimator | None = Field(
+        None, description="What `_installation.yaml` says of the class; Almanac fills it in, a YAML file must not."
+    )
     estimator: str = Field(
         description="The class, by its whole name; see docs/add-a-model.md for those that are allowed."
     )
     impute: Impute = Field(
         "median",
         description="Replacement for an unknown value, computed from the training rows; none: the estimator takes it as"
-        " it is (LightGBM).",
+        " it is (LightGBM, XGBoost).",
     )
     scale: bool = Field(description="Whether features are scaled to mean 0 and deviation 1.")
     of: tuple[Slug, ...] = Field(
@@ -74,7 +79,8 @@ class Candidate(Section):
 
     @model_validator(mode="after")
     def _takes_unknown_values(self) -> Self:
-        if self.impute == "none" and not self.of and self.estimator not in TAKE_UNKNOWN_VALUES:
+        takes = self.estimator in TAKE_UNKNOWN_VALUES or (self.listed is not None and self.listed.takes_unknown_values)
+        if self.impute == "none" and not self.of and not takes:
             raise ValueError(
                 f"impute: none needs an estimator that takes unknown values, one of {sorted(TAKE_UNKNOWN_VALUES)}; got"
                 f" {self.estimator}. Declare impute: median"
@@ -83,8 +89,8 @@ class Candidate(Section):
 
     @field_validator("estimator")
     @classmethod
-    def _allowed(cls, path: str) -> str:
-        return check_estimator(path)
+    def _allowed(cls, path: str, info: ValidationInfo) -> str:
+        return path if info.data.get("listed") is not None else check_estimator(path)
 
 
 def _kind_of(candidate: Any) -> str:
@@ -218,6 +224,18 @@ class Training(Section):
                 f"{sorted(CONTINUABLE_ESTIMATORS)}, or a program with continues: true"
             )
         return self
+
+    def declared_family(self, name: str) -> Family | Literal[""]:
+        """What the installation's list says of a class of this name, without its module; empty: nothing."""
+        listed = (one for one in self.estimators.values() if one.listed and one.estimator.rpartition(".")[2] == name)
+        return next((one.listed.family for one in listed if one.listed), "")
+
+    @property
+    def trusted_types(self) -> tuple[str, ...]:
+        """The types that the installation's list lets a fitted pipeline of these candidates hold."""
+        return tuple(
+            sorted({kind for one in self.estimators.values() if one.listed for kind in one.listed.trusted_types})
+        )
 
     @property
     def programs(self) -> dict[str, ProgramCandidate]:

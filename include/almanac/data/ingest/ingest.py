@@ -11,6 +11,7 @@ from almanac.config.home import Home
 from almanac.config.schema import Declared
 from almanac.data.ingest.batch_records import BatchRecords
 from almanac.data.ingest.file_ingest import FileIngest, Outcome
+from almanac.data.ingest.owner import require_owner
 from almanac.data.quarantine.quarantine import Quarantine
 from almanac.data.table.dataset import DatasetTable
 from almanac.data.table.maintenance import CROWDED, compact_crowded
@@ -133,9 +134,11 @@ def ingest_batches(
 
     Raises:
         InterruptedIngestError: the store or the journal was away for some files; the others were done.
-        ConfigError: the declared columns are not those of the dataset; the files stay where they are.
+        ConfigError: the declared columns are not those of the dataset, which may be another model's; the files stay
+            where they are.
         IntegrityError: the dataset's log was damaged.
     """
+    require_owner(model)
     at = clock() if now is None else now
 
     @cache

@@ -19,6 +19,7 @@ from almanac.data.formats.file_content import FileContent
 from almanac.data.formats.reader import ROW
 from almanac.data.ingest.batch import CheckedBatch, check_batch
 from almanac.data.ingest.batch_records import BatchRecords
+from almanac.data.ingest.owner import require_owner
 from almanac.data.quarantine.quarantine import Quarantine
 from almanac.data.quarantine.repair import Cells
 from almanac.data.quarantine.repaired_rows import FORM, RepairedRecords, decimal_of, edit
@@ -114,12 +115,14 @@ class Readmitter:
             edits: row number -> column -> its new text, as it would stand in a file.
 
         Raises:
-            ConfigError: no reason is given, or the declared columns are not those of the dataset.
+            ConfigError: no reason is given, or the declared columns are not those of the dataset, which may be another
+                model's.
             DataError: there are no such rows or columns, or the batch itself was never published.
             TransientError: the store or the journal is unreachable; call it again.
         """
         if not self.reason.strip():
             raise ConfigError("no reason given; say why these rows are valid now: it is recorded with them")
+        require_owner(self.model)
         for _ in range(_TRIES):
             try:
                 return self._readmit(batch_id, rows, edits or {})

@@ -8,6 +8,7 @@ from typing import Any
 
 from almanac.config.home import Home
 from almanac.config.schema import Declared
+from almanac.data.ingest.owner import require_owner
 from almanac.data.sources.port import SourceReader
 from almanac.journal.journal import Journal
 from almanac.journal.records import RunRef, Watermark
@@ -65,10 +66,11 @@ def fetch(
         on_step: called with `landed` and `bookmarked` each time such a step is done.
 
     Raises:
-        ConfigError: address, credentials or query are wrong.
+        ConfigError: address, credentials or query are wrong, or the dataset is another model's.
         DataError: the answer is not what was declared; what had come before it has landed.
         TransientError: the source, the store or the journal is unreachable.
     """
+    require_owner(model)
     mark = journal.watermark(model.name, reader.name)
     root = home.landing_of(model.name)
     lie_there = {file.name.rsplit("_", 1)[-1] for file in list_files(root, ["fetched_*_*.csv"])}

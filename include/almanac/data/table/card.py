@@ -59,7 +59,7 @@ def describe_dataset(model: Declared, home: Home, version: int | None = None) ->
     """
     import polars as pl
 
-    uri = home.dataset_of(model.name)
+    uri = home.dataset_of(model.dataset_owner)
     table = open_table(uri, version)
     if table is None:
         raise DataError(
@@ -69,7 +69,7 @@ def describe_dataset(model: Declared, home: Home, version: int | None = None) ->
     files = pl.DataFrame(table.get_add_actions(flatten=True))
     at = int(table.version())
     return DatasetCard(
-        model=model.name,
+        model=model.dataset_owner,
         uri=uri,
         origin=model.dataset.origin,
         owner=model.owner,

@@ -63,13 +63,13 @@ class DatasetTable:
 
     @classmethod
     def of(cls, home: Home, model: Declared, journal: Journal | None = None) -> "DatasetTable":
-        """The dataset of a model; `journal`: the home's, where it is open already."""
+        """The dataset of a model, its own or the shared one; `journal`: the home's, where it is open already."""
         return cls(
-            home.dataset_of(model.name),
+            home.dataset_of(model.dataset_owner),
             time_column=model.dataset.time,
             columns=model.dataset.columns,
-            about=TableMetadata(model.name, describe_table(model)),
-            guard=TableGuard.of(home, "dataset", model.name, journal),
+            about=TableMetadata(model.dataset_owner, describe_table(model)),
+            guard=TableGuard.of(home, "dataset", model.dataset_owner, journal),
         )
 
     def exists(self) -> bool:

@@ -88,7 +88,9 @@ def needed_versions(
         TransientError: the registry is unreachable.
     """
     needed: dict[int, list[str]] = {newest: ["the newest"]}
-    for version in registry.versions(model.name):
+    own = [one for one in registry.versions(model.name) if one.dataset_owner == model.name]
+    others = registry.versions_joining(model.name)
+    for version in own:
         name = f"{model.name}@{version.version}"
         if not 0 <= version.dataset_version <= newest:
             raise IntegrityError(
@@ -96,8 +98,9 @@ def needed_versions(
                 f" nothing is removed. Was an older dataset restored? Restore the right one first."
             )
         needed.setdefault(version.dataset_version, []).append(name)
-    for version in registry.versions_joining(model.name):
-        needed.setdefault(version.joined[model.name], []).append(f"{version.model}@{version.version}")
+    for version in others:
+        if (number := version.version_of(model.name)) is not None:
+            needed.setdefault(number, []).append(f"{version.model}@{version.version}")
     for number, snapshots in backed_up.items():
         if 0 <= number <= newest:
             needed.setdefault(number, []).extend(snapshots)

@@ -12,7 +12,6 @@ from typing import Protocol
 
 from almanac.config.grammar.types import format_duration
 from almanac.config.schema import Model
-from almanac.config.sections.pipelines import KINDS
 from almanac.errors import AlmanacError
 from almanac.monitoring.findings import Condition, Finding, State
 
@@ -70,7 +69,7 @@ def judge_dag_health(model: Model, history: TaskHistory | None, now: datetime) -
         return (Finding(Condition.RUNNING, State.INSUFFICIENT, "airflow", text),)
     findings = []
     few: dict[str, str] = {}
-    for kind in KINDS:
+    for kind in model.pipeline_kinds:
         dag_id = f"{kind}_{model.name}"
         try:
             runs, timing = history.task_runs(dag_id, limit=200), history.timing(dag_id)

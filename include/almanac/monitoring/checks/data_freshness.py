@@ -93,7 +93,10 @@ def judge_volume(model: Model, rows: Sequence[int]) -> Finding:
 
 
 def judge_ages(model: Model, ages: Ages, now: datetime) -> tuple[Finding, ...]:
-    """Freshness of the data, and staleness of labels, predictions and champion; only what has a limit."""
+    """Freshness of the data, and staleness of labels, predictions and champion; only what has a limit.
+
+    Of a shared dataset the owner's monitor alone tells how fresh it is.
+    """
     stale = model.monitor.staleness
     watched = (
         (Condition.FRESHNESS, "data", "the newest row", ages.row, model.monitor.supply.max_age),
@@ -104,7 +107,7 @@ def judge_ages(model: Model, ages: Ages, now: datetime) -> tuple[Finding, ...]:
     return tuple(
         _age(condition, subject, words, time, limit, now)
         for condition, subject, words, time, limit in watched
-        if limit is not None
+        if limit is not None and (condition is not Condition.FRESHNESS or model.is_owner)
     )
 
 

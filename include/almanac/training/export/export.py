@@ -24,6 +24,7 @@ from almanac.statistics.metrics import THRESHOLD
 from almanac.training.export.category_graph import register_category_encoder
 from almanac.training.export.decision_border import with_threshold
 from almanac.training.export.finished_graph import finished_graph
+from almanac.training.export.xgboost_graph import register_xgboost
 from almanac.training.fit.candidates import encoder_of, members_of
 
 if TYPE_CHECKING:
@@ -95,10 +96,13 @@ def _converted(model: Model, pipeline: "Pipeline", width: int) -> Any:
             target_opset=OPSET,
             name=model.name,  # a random name would give equal pipelines different bytes
         )
-    except (MissingConverter, MissingShapeCalculator) as error:
+    except Exception as error:  # what a converter raises on what it cannot write, whatever class it is of
+        is_known = isinstance(error, MissingConverter | MissingShapeCalculator)
+        if not is_known and not any(one.listed for one in model.train.estimators.values()):
+            raise
         raise ConfigError(
             f"{model.name}: {type(pipeline[-1]).__name__} cannot be converted to ONNX: {error}. "
-            "Choose an estimator of include/almanac/config/grammar/estimators.py"
+            "Choose an estimator of include/almanac/config/grammar/estimators.py, or other parameters"
         ) from error
     if model.label.kind is NUMBER:
         _name_output(graph, NUMBERS)
@@ -138,6 +142,9 @@ def _convertible(pipeline: "Pipeline") -> "Pipeline":
     elif hasattr(estimator, "booster_"):
         _register_lightgbm()
         estimator = _with_float32_splits(estimator)
+    elif hasattr(estimator, "get_booster"):
+        register_xgboost()
+        return pipeline
     else:
         return pipeline
     return Pipeline([*pipeline.steps[:-1], (pipeline.steps[-1][0], estimator)])

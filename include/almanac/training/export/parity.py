@@ -103,8 +103,9 @@ def check_parity(
     seed: int,
     threshold: float = THRESHOLD,
     alike: Sequence[int] = (),
+    family: str = "",
 ) -> ParityReport:
-    """Compare both on the rows of the hold-out, float32 [n, k], and on `boundary_rows`."""
+    """Compare both on the rows of the hold-out, float32 [n, k], and on `boundary_rows`; `family`: as it is declared."""
     graph = OnnxModel(onnx)
     classes = len(graph.classes)
     spread = float(predict(pipeline, holdout).std()) or 1.0 if graph.is_number else 1.0
@@ -115,7 +116,9 @@ def check_parity(
         compared = _Compared(name, pipeline, graph.features, rows, by_sklearn, by_onnx, border, spread)
         parts.append(compared.part(quantile))
         listed.extend(compared.disagreements())
-    return ParityReport(quantile, parts[0], parts[1], tuple(listed), family_of(type(pipeline[-1]).__name__), spread)
+    return ParityReport(
+        quantile, parts[0], parts[1], tuple(listed), family or family_of(type(pipeline[-1]).__name__), spread
+    )
 
 
 def boundary_rows(

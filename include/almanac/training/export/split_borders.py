@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from almanac.training.export.xgboost_graph import xgboost_splits
 from almanac.training.fit.candidates import encoder_of, members_of
 
 if TYPE_CHECKING:
@@ -116,6 +117,8 @@ def _splits(estimator: Any) -> "list[NDArray[np.float64]]":
         nodes = estimator.booster_.trees_to_dataframe().dropna(subset=["split_feature"])
         columns = nodes["split_feature"].map(numbers)
         return [np.column_stack([columns, nodes["threshold"]]).astype(np.float64)]
+    if hasattr(estimator, "get_booster"):
+        return [xgboost_splits(estimator)]
     if members_of(estimator):
         return []  # of columns that each member imputes and scales for itself
     trees = [estimator, *np.ravel(getattr(estimator, "estimators_", []))]

@@ -2,16 +2,20 @@
 
 import importlib
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-from almanac.config.grammar.estimators import check_estimator
+from almanac.config.grammar.estimators import XGBOOST, check_estimator
 from almanac.config.grammar.label_kind import NUMBER
 from almanac.config.schema import Model
 from almanac.config.sections.features import CategoryFeature
 from almanac.config.sections.own.program import ProgramCandidate
 from almanac.config.sections.search import Scalar
+from almanac.config.sections.training import Candidate
 from almanac.errors import ConfigError
+from almanac.extras import extra
 from almanac.features.categories import category_codes
+from almanac.training.fit.listed_class import check_listed_class
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -49,7 +53,7 @@ def effective_params(model: Model, name: str, overrides: Mapping[str, Scalar] | 
     candidate = model.train.candidates[name]
     if isinstance(candidate, ProgramCandidate):
         return _params_of_program(model, name, candidate, overrides or {})
-    fixed, kind = _fixed(candidate.estimator), _estimator_class(candidate.estimator)
+    fixed, kind = _fixed(candidate.estimator), _estimator_class(candidate)
     known = {**(kind([]).get_params(deep=False) if candidate.of else kind().get_params()), **fixed}
     known.pop("estimators", None)  # those of `of`
     params = {**fixed, **candidate.params, **(overrides or {})}
@@ -97,7 +101,7 @@ def _steps(model: Model, name: str, overrides: Mapping[str, Scalar] | None) -> l
     candidate = model.train.estimators[name]
     params = effective_params(model, name, overrides)
     made_of = [[(member, Pipeline(_steps(model, member, None))) for member in candidate.of]] if candidate.of else []
-    estimator = _estimator_class(candidate.estimator)(*made_of, **params)
+    estimator = _estimator_class(candidate)(*made_of, **params)
     if model.label.kind is not NUMBER and not candidate.of and not hasattr(estimator, "predict_proba"):
         raise ConfigError(
             f"{model.name}: candidate {name} ({candidate.estimator}) has no probabilities with {params}. "
@@ -118,6 +122,8 @@ def _fixed(path: str) -> dict[str, Scalar]:
     """Parameters that are set unless the YAML sets them."""
     if path.startswith("lightgbm."):
         return dict(_LIGHTGBM)
+    if path.startswith(f"{XGBOOST}."):
+        return {"verbosity": 0}
     # votes are probabilities; skl2onnx writes no other form of the votes' matrix
     return {"voting": "soft", "flatten_transform": False} if path.endswith(".VotingClassifier") else {}
 
@@ -164,12 +170,19 @@ def encoder_of(pipeline: "Pipeline") -> "CategoryEncoder | None":
     return first if isinstance(first, CategoryEncoder) else None
 
 
-def _estimator_class(path: str) -> Any:
-    module, _, name = check_estimator(path).rpartition(".")
+def _estimator_class(candidate: Candidate) -> Any:
+    path, listed = candidate.estimator, candidate.listed
+    module, _, name = (path if listed is not None else check_estimator(path)).rpartition(".")
     try:
-        return getattr(importlib.import_module(module), name)
+        with extra(XGBOOST, path) if module == XGBOOST else nullcontext():
+            kind = getattr(importlib.import_module(module), name)
     except (ImportError, OSError) as error:  # a shared library that is missing is an OSError
         raise ConfigError(
             f"{path} cannot be imported: {error}. Install the package with all that it needs (LightGBM on Debian:"
             " apt install libgomp1), or name another estimator"
         ) from error
+    except AttributeError as error:
+        raise ConfigError(f"{path}: the module {module} has no {name}; correct it in _installation.yaml") from error
+    if listed is not None:
+        check_listed_class(path, kind, listed)
+    return kind
