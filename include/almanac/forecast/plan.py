@@ -1,15 +1,17 @@
 """Which grains are forecast, which are set aside, and which of them nobody has computed yet."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from almanac.config.home import Home
 from almanac.config.schema import ForecastModel
 from almanac.config.sections.forecast import Forecast
+from almanac.forecast.calendar.calendar_table import read_calendar
 from almanac.forecast.fingerprint import code_sha256, declaration_sha256, key_of
 from almanac.forecast.frame import FrameRules, frame_problems, problems_of
+from almanac.forecast.global_candidate.fit_table import FitTable, choose_fit, key_with_fit
 from almanac.forecast.results import ResultTable
 from almanac.forecast.series import GrainReader
 
@@ -29,6 +31,8 @@ class Plan:
         keys: grain -> key of its result.
         aside: grain -> why it is set aside.
         problems: why nothing is forecast at all; empty: something is.
+        fit: the name of the global candidate's fit; empty: none is declared.
+        members: grain -> hash of what that is fitted on.
     """
 
     dataset_version: int
@@ -36,6 +40,8 @@ class Plan:
     keys: Mapping[str, str] = field(repr=False)
     aside: Mapping[str, str] = field(repr=False)
     problems: tuple[str, ...] = ()
+    fit: str = ""
+    members: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def origin(self) -> str:
@@ -66,6 +72,7 @@ def make_plan(
         as_of: forecast from there, as if no later row had come; None: from the newest row.
 
     Raises:
+        ConfigError: the calendar is not what it must be.
         DataError: there is no dataset, or no such version.
         TransientError: the store is unreachable.
     """
@@ -75,14 +82,22 @@ def make_plan(
     if newest is None:
         return Plan(reader.version, None, {}, {}, tuple(frame_problems(model, 0, {})))
     rules = FrameRules.of(model, newest, limit)
-    making = declaration_sha256(model) + code_sha256()
+    calendar = read_calendar(model, home)
+    making = declaration_sha256(model) + code_sha256() + calendar.names
     keys, aside = dict[str, str](), dict[str, str]()
     for series in reader.read(grains):
-        if problems := problems_of(series.times, series.values, rules):
-            aside[series.grain] = "; ".join(problems)
+        problems = problems_of(series.times, series.values, rules)
+        known = None if problems else calendar.of_grain(series.grain, series.times)
+        if why := "; ".join(problems) or calendar.problem(series.times, known):
+            aside[series.grain] = why
         else:
-            keys[series.grain] = key_of(series.grain, series.times, series.values, making)
-    return Plan(reader.version, newest, keys, aside, tuple(frame_problems(model, len(grains), aside)))
+            keys[series.grain] = key_of(series.grain, series.times, series.values, making, known)
+    plan = Plan(reader.version, newest, keys, aside, tuple(frame_problems(model, len(grains), aside)))
+    declared = model.forecast.candidates.over_all
+    if declared is None:
+        return plan
+    fit = choose_fit(FitTable.of(home, model), plan.origin, keys, declared.refit_share)
+    return replace(plan, keys={grain: key_with_fit(key, fit) for grain, key in keys.items()}, fit=fit, members=keys)
 
 
 def missing_grains(plan: Plan, results: ResultTable) -> list[str]:

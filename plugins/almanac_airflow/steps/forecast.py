@@ -58,8 +58,20 @@ def plan(context: "RunContext", model: ForecastModel, checked: Mapping[str, Any]
     found = _plan(context, model, checked)
     missing = missing_grains(found, ResultTable.of(context.home, model))
     print(f"{len(missing)} of {len(found.keys)} grains have no result yet")  # noqa: T201 - the task's log
-    where = {"dataset_version": found.dataset_version, "origin": found.origin}
+    where = {"dataset_version": found.dataset_version, "origin": found.origin, "fit": found.fit}
     return [{**where, "grains": chunk} for chunk in chunks(missing, chunk_size(model.forecast))]
+
+
+def fit(context: "RunContext", model: ForecastModel, checked: Mapping[str, Any]) -> dict[str, Any]:
+    """Fit the global candidate to all grains, unless the fit that the plan uses is there or no result is missing."""
+    from almanac.forecast.global_candidate.make_fit import make_fit
+    from almanac.forecast.plan import missing_grains
+    from almanac.forecast.results import ResultTable
+
+    found = _plan(context, model, checked)
+    if not missing_grains(found, ResultTable.of(context.home, model)):
+        return {"fit": found.fit, "fitted": False, "failure": ""}
+    return make_fit(model, context.home, found)
 
 
 def forecast(context: "RunContext", model: ForecastModel, chunk: Mapping[str, Any]) -> dict[str, Any]:
@@ -67,7 +79,7 @@ def forecast(context: "RunContext", model: ForecastModel, chunk: Mapping[str, An
     from almanac import failpoints
     from almanac.forecast.compute import compute_chunk
 
-    where = {"dataset_version": chunk["dataset_version"], "origin": chunk["origin"]}
+    where = {name: chunk[name] for name in ("dataset_version", "origin", "fit")}
     return compute_chunk(model, context.home, chunk["grains"], **where, on_step=failpoints.failpoint)
 
 

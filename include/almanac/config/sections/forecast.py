@@ -8,6 +8,8 @@ from pydantic import Field, field_validator, model_validator
 from almanac.config.grammar.section import Section, Share
 from almanac.config.grammar.types import Cron, Duration
 from almanac.config.sections.dataset import Dataset
+from almanac.config.sections.forecasting.calendar import Calendar
+from almanac.config.sections.forecasting.global_candidate import GlobalCandidate
 
 Steps = Annotated[int, Field(ge=1, le=10_000)]
 Season = Annotated[int, Field(ge=2, le=10_000)]
@@ -79,6 +81,7 @@ class Candidates(Section):
     arima: Arima | None = None
     theta: Plain | None = Field(None, description="The Theta method, without a season where none is declared.")
     mstl: Plain | None = Field(None, description="Decomposition by all seasons; the rest by exponential smoothing.")
+    over_all: GlobalCandidate | None = Field(None, alias="global", description="One fit over all grains.")
 
 
 class CandidateChoice(Section):
@@ -147,6 +150,7 @@ class Forecast(Section):
     grain: tuple[str, ...] = Field(min_length=1, description="The columns that tell the series apart.")
     horizon: Steps = Field(description="How many steps ahead; all of them are forecast at once.")
     season: tuple[Season, ...] = Field((), description="Steps of a season; of several, the first is what counts most.")
+    calendar: Calendar | None = Field(None, description="Columns that are known ahead; a name alone is a CSV file.")
     candidates: Candidates
     choose: CandidateChoice = CandidateChoice()
     intervals: tuple[Level, ...] = Field((0.8, 0.95), description="The share of values that each claims to hold.")
