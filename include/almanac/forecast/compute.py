@@ -14,7 +14,7 @@ from almanac.forecast.global_candidate.fit import NAME, global_candidate
 from almanac.forecast.global_candidate.fit_table import FitTable, key_with_fit
 from almanac.forecast.panel import Panel
 from almanac.forecast.results import ResultTable, result_rows
-from almanac.forecast.series import GrainReader
+from almanac.forecast.series import GrainReader, Series
 
 
 def _nowhere(_point: str, _subject: str) -> None:
@@ -50,12 +50,25 @@ def compute_chunk(
         DataError: a grain has no rows: the plan is of another dataset; or the fit is not there.
         TransientError: the store is unreachable, or others kept committing.
     """
-    results, calendar = ResultTable.of(home, model), read_calendar(model, home)
-    making = declaration_sha256(model) + code_sha256() + calendar.names
     reader = GrainReader.of(model, home, dataset_version, until=datetime.fromisoformat(origin))
     series = list(reader.read(grains))
     if lost := [each.grain for each in series if not len(each.times)]:
         raise DataError(f"{model.name}: dataset version {dataset_version} has no rows of grain {lost[0]}; plan again")
+    return compute_series(model, home, series, origin=origin, fit=fit, on_step=on_step)
+
+
+def compute_series(
+    model: ForecastModel,
+    home: Home,
+    series: Sequence[Series],
+    *,
+    origin: str,
+    fit: str = "",
+    on_step: Callable[[str, str], None] = _nowhere,
+) -> dict[str, Any]:
+    """The same of series that are read already, such as the sums of a plan's totals; see `compute_chunk`."""
+    results, calendar = ResultTable.of(home, model), read_calendar(model, home)
+    making = declaration_sha256(model) + code_sha256() + calendar.names
     known = results.keys(origin)
     known_ahead = {each.grain: calendar.of_grain(each.grain, each.times) for each in series}
     own = {each.grain: key_of(each.grain, each.times, each.values, making, known_ahead[each.grain]) for each in series}

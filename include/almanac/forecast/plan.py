@@ -12,8 +12,9 @@ from almanac.forecast.calendar.calendar_table import read_calendar
 from almanac.forecast.fingerprint import code_sha256, declaration_sha256, key_of
 from almanac.forecast.frame import FrameRules, frame_problems, problems_of
 from almanac.forecast.global_candidate.fit_table import FitTable, choose_fit, key_with_fit
+from almanac.forecast.hierarchy.nodes import Sums
 from almanac.forecast.results import ResultTable
-from almanac.forecast.series import GrainReader
+from almanac.forecast.series import GrainReader, Series
 
 _TASK_S, _MOST_GRAINS = 60.0, 2_000  # of memory for their backtests
 _RULES_S = 0.003  # of all simple rules together, for a grain and origin
@@ -33,6 +34,8 @@ class Plan:
         problems: why nothing is forecast at all; empty: something is.
         fit: the name of the global candidate's fit; empty: none is declared.
         members: grain -> hash of what that is fitted on.
+        totals: total of the hierarchy -> key of its result; none where totals have no forecast of their own.
+        sums: the series of these.
     """
 
     dataset_version: int
@@ -42,6 +45,8 @@ class Plan:
     problems: tuple[str, ...] = ()
     fit: str = ""
     members: Mapping[str, str] = field(default_factory=dict, repr=False)
+    totals: Mapping[str, str] = field(default_factory=dict, repr=False)
+    sums: Mapping[str, Series] = field(default_factory=dict, repr=False)
 
     @property
     def origin(self) -> str:
@@ -84,7 +89,7 @@ def make_plan(
     rules = FrameRules.of(model, newest, limit)
     calendar = read_calendar(model, home)
     making = declaration_sha256(model) + code_sha256() + calendar.names
-    keys, aside = dict[str, str](), dict[str, str]()
+    keys, aside, sums = dict[str, str](), dict[str, str](), Sums(model.forecast)
     for series in reader.read(grains):
         problems = problems_of(series.times, series.values, rules)
         known = None if problems else calendar.of_grain(series.grain, series.times)
@@ -92,18 +97,33 @@ def make_plan(
             aside[series.grain] = why
         else:
             keys[series.grain] = key_of(series.grain, series.times, series.values, making, known)
-    plan = Plan(reader.version, newest, keys, aside, tuple(frame_problems(model, len(grains), aside)))
+            sums.add(series.grain, series.times, series.values)
+    summed = {name: Series(name, *both) for name, both in sums.series.items()}
+    summed = {name: one for name, one in summed.items() if not problems_of(one.times, one.values, rules)}
+    totals = {
+        name: key_of(name, one.times, one.values, making, calendar.of_grain(name, one.times))
+        for name, one in summed.items()
+    }
+    problems = tuple(frame_problems(model, len(grains), aside))
+    plan = Plan(reader.version, newest, keys, aside, problems, totals=totals, sums=summed)
     declared = model.forecast.candidates.over_all
     if declared is None:
         return plan
     fit = choose_fit(FitTable.of(home, model), plan.origin, keys, declared.refit_share)
-    return replace(plan, keys={grain: key_with_fit(key, fit) for grain, key in keys.items()}, fit=fit, members=keys)
+    of_grains, of_totals = ({name: key_with_fit(key, fit) for name, key in each.items()} for each in (keys, totals))
+    return replace(plan, keys=of_grains, totals=of_totals, fit=fit, members=keys)
 
 
 def missing_grains(plan: Plan, results: ResultTable) -> list[str]:
     """The grains whose result nobody has computed yet, in any run, sorted."""
     known = results.keys(plan.origin)
     return sorted(grain for grain, key in plan.keys.items() if key not in known)
+
+
+def missing_totals(plan: Plan, results: ResultTable) -> list[str]:
+    """The totals whose result nobody has computed yet, sorted."""
+    known = results.keys(plan.origin)
+    return sorted(name for name, key in plan.totals.items() if key not in known)
 
 
 def chunk_size(forecast: Forecast) -> int:

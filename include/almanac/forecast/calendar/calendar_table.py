@@ -35,12 +35,14 @@ class CalendarTable:
         step_us: of the forecast, in microseconds.
         horizon: of the forecast.
         by: places in the grain of the columns by which the rows differ.
+        width: how many columns a grain has; the name of a total has fewer values.
     """
 
     columns: tuple[str, ...]
     step_us: int
     horizon: int
     by: tuple[int, ...] = ()
+    width: int = 0
     _parts: "Mapping[str, tuple[npt.NDArray[np.int64], Array]]" = field(default_factory=dict, repr=False)
 
     @property
@@ -51,13 +53,15 @@ class CalendarTable:
     def of_grain(self, grain: str, times: "npt.NDArray[np.int64]") -> "Array | None":
         """The rows of a series, of shape (steps + horizon, columns); NaN: there is no such row, or it has no value.
 
+        None: there is no calendar, or the grains of a total have each their own.
+
         Args:
-            grain: its name.
+            grain: its name, or that of a total.
             times: of its rows, one step apart; microseconds since 1970.
         """
         import numpy as np
 
-        if not self.columns or not len(times):
+        if not self.columns or not len(times) or (self.by and len(json.loads(grain)) < self.width):
             return None
         wanted = times[0] + self.step_us * np.arange(len(times) + self.horizon, dtype=np.int64)
         found = np.full((len(wanted), len(self.columns)), np.nan)
@@ -163,4 +167,4 @@ def _table(model: ForecastModel, rows: "pl.DataFrame", time: str, where: str, st
     for key, part in rows.partition_by(by, as_dict=True).items() if by else [((), rows)]:
         name = json.dumps(list(key), ensure_ascii=False)
         parts[name] = (part["_time"].to_numpy(), part.select(rest).fill_null(float("nan")).to_numpy().astype(np.float64))
-    return CalendarTable(tuple(rest), step_us, model.forecast.horizon, tuple(map(grain.index, by)), parts)
+    return CalendarTable(tuple(rest), step_us, model.forecast.horizon, tuple(map(grain.index, by)), len(grain), parts)

@@ -109,8 +109,11 @@ def global_candidate(forecast: Forecast, fits: Mapping[int, str], failure: str =
         import numpy as np
 
         found, booster = unknown(panel, horizon), boosters.get(panel.hidden)
-        if booster is None:
-            return Forecasts(found, dict.fromkeys(range(len(panel)), failure or "there is no fit of this time"))
+        why = failure or ("" if booster else "there is no fit of this time")
+        if forecast.calendar is not None and panel.known is None:
+            why = "the grains of this total have each their own calendar"
+        if why or booster is None:
+            return Forecasts(found, dict.fromkeys(range(len(panel)), why))
         series, ahead = np.divmod(np.arange(len(panel) * horizon), horizon)
         ends = np.full(len(series), panel.values.shape[1])
         inputs, base, scale = Windows(panel, forecast.season).of(series, ends, ahead + 1)
