@@ -120,7 +120,7 @@ def coherent_of(model: ForecastModel, home: Home, version: str) -> Coherent | No
     Raises:
         DataError: there is no such version, or it has lost results.
     """
-    return make_coherent(model, *_own_results(model, home, version))
+    return make_coherent(*_own_results(model, home, version))
 
 
 def _own_results(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from almanac.forecast.panel import Array
 
 GRAIN = "grain"
+_MOST_OF_GRAINS = 1.02  # errors of the grains together: what totals gain is not paid for by the grains
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class Coherent:
     """Grains and totals that agree.
 
     Attributes:
-        method: that was used: the declared one, or `bottom_up` where that one is no better.
+        method: that was used: the declared one, or `bottom_up` where that one is no better in the mean over levels, or
+            costs the grains.
         ratios: level -> absolute errors in backtests of the declared method, as a share of those of bottom-up.
         grains: results of the version; with `unreconciled`, the forecast before, where a method was used.
         totals: `grain` (with null for the columns that are summed over), `grains` (how many), `forecast`, and of its own
@@ -67,7 +69,7 @@ def make_coherent(model: ForecastModel, grains: "pl.DataFrame", totals: "pl.Data
         above, wrong_above = _array(own["forecast"]), _array(own["held_out"])
         held = _held_out(forecast.reconcile, some, wrong_above, wrong, size)
         ratios = _ratios(model, list(members), every, held, wrong)
-        if np.mean(list(ratios.values())) < 1 and ratios[_shown(forecast.grain)] <= 1:
+        if np.mean(list(ratios.values())) < 1 and ratios[_shown(forecast.grain)] <= _MOST_OF_GRAINS:
             method, errors = forecast.reconcile, held
             both = np.concatenate([wrong_above, wrong])
             values = Reconciler.of(forecast.reconcile, some, both).grains(above, plain)
