@@ -1,12 +1,13 @@
 """Measures what candidates are worth: `python -m bench.forecast_candidates`.
 
-On M4 hourly, if it lies beside the project: the rules, and the global candidate beside them. On a made-up retailer whose
-promotions and moving holiday are known ahead: the rules, then with a calendar, then with the global candidate. Each is
+On M4 hourly, if it lies beside the project: the rules, and the global candidate beside them. On a made-up retailer,
+whose promotions and moving holiday are known ahead: the rules, then with a calendar, then with the global candidate. Each is
 the mean error, as a share of the mean value, of a last horizon that nothing has seen; CPU seconds are of all grains.
 """
 
 from __future__ import annotations
 
+import argparse
 import time
 from typing import Any
 
@@ -91,4 +92,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     main()

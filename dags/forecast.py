@@ -22,10 +22,10 @@ from almanac_airflow.steps import forecast as steps
 HOME = Home()
 
 
-def build(model: ForecastModel) -> DAG:
-    """`forecast_<model>`: check -> plan -> [fit ->] forecast (mapped) -> collect -> judge -> publish -> report -> clean_up.
+def build(model: ForecastModel) -> DAG:  # noqa: C901 - a list of tasks
+    """`forecast_<model>`: check -> plan -> forecast (mapped) -> collect -> judge -> publish -> report -> clean_up.
 
-    Beside them: check -> watch.
+    Beside them: check -> watch; and check -> fit -> forecast where a global candidate is declared.
     """
     predictions, schedule = assets.predictions(model), schedule_of(model, "forecast", HOME)
     with make_dag("forecast", model, purpose=__doc__, schedule=schedule, params=forecast_params()) as dag:

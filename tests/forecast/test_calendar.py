@@ -140,10 +140,12 @@ def test_calendar_of_all_grains_that_ends_too_early_refuses_the_frame(home: Home
 
 
 def test_constant_and_collinear_columns_are_left_out_with_a_reason(home: Home, ready: ForecastModel) -> None:
-    twice = calendar_of(5).with_columns(never=0.0, double=2 * pl.col("fair") + 1, summer=(pl.col("Date").rank("dense") % 12 < 3))
+    twice = calendar_of(5).with_columns(
+        never=0.0, double=2 * pl.col("fair") + 1, summer=(pl.col("Date").rank("dense") % 12 < 3)
+    )
     write(home, twice.with_columns(pl.col("summer").cast(pl.Int8)))
     (first, *_) = results_of_plan(home, ready)["left_out"]
-    assert pl.Series([first]).str.json_decode(pl.Struct({name: pl.String for name in ("never", "double", "summer")}))[0] == {
+    assert pl.Series([first]).str.json_decode(pl.Struct(dict.fromkeys(("never", "double", "summer"), pl.String)))[0] == {
         "never": "constant: always 0 in the 100 steps of the series",
         "double": "collinear: follows from fair",
         "summer": "as a change since 12 steps ago: constant: always 0 in the 88 steps of the series",

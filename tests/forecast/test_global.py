@@ -92,7 +92,9 @@ def test_fit_of_a_backtest_does_not_see_what_comes_after_its_origin() -> None:
     assert (ours[4], ours[8]) == (theirs[4], theirs[8])
 
 
-def test_same_rows_give_the_same_fit_and_bytes_whatever_the_chunks(home: Home, model: ForecastModel, tmp_path: Path) -> None:
+def test_same_rows_give_the_same_fit_and_bytes_whatever_the_chunks(
+    home: Home, model: ForecastModel, tmp_path: Path
+) -> None:
     compute(model, home)
     other = Home(home=tmp_path / "other", models=tmp_path / "other" / "models")
     publish(other, rows_of(sales(STORES)))

@@ -18,7 +18,7 @@ from almanac.forecast.gates import judge_version
 from almanac.forecast.hierarchy import coherent
 from almanac.forecast.hierarchy.reconcile import Reconciler, shrinkage, summing
 from almanac.forecast.report.report import write_report
-from almanac.forecast.versions import coherent_of, collect_version, results_of
+from almanac.forecast.versions import coherent_of, results_of
 from almanac.journal.journal import Journal
 from almanac.journal.records import RunRef
 from tests.forecast.shop import MODEL, NOW, START, WEEK, WEEKS, publish

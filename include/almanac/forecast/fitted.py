@@ -19,7 +19,7 @@ class Fitted:
 
 
 Fit = Callable[["Array", int, "Known | None"], Fitted]
-"""A function of one series, a horizon, and the calendar of both. It raises one of `FAILURES` where it has no forecast."""
+"""A function of one series, a horizon, and the calendar of both. It raises one of `FAILURES` where it has none."""
 
 FAILURES = (ValueError, ArithmeticError, IndexError, TypeError)  # numpy's LinAlgError is a ValueError
 """How libraries refuse a series that is too short, too flat, or that they cannot solve."""

@@ -71,7 +71,9 @@ class Panel:
         if not steps:
             return self
         known = None if self.known is None else self.known[:, :-steps]
-        return Panel(self.values[:, :-steps], (self.lengths - steps).clip(min=0), known, self.columns, self.hidden + steps)
+        return Panel(
+            self.values[:, :-steps], (self.lengths - steps).clip(min=0), known, self.columns, self.hidden + steps
+        )
 
     def last(self, steps: int) -> "Array":
         """The last steps of all series, with NaN where a series is shorter."""

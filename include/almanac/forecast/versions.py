@@ -123,9 +123,7 @@ def coherent_of(model: ForecastModel, home: Home, version: str) -> Coherent | No
     return make_coherent(*_own_results(model, home, version))
 
 
-def _own_results(
-    model: ForecastModel, home: Home, version: str
-) -> "tuple[ForecastModel, pl.DataFrame, pl.DataFrame]":
+def _own_results(model: ForecastModel, home: Home, version: str) -> "tuple[ForecastModel, pl.DataFrame, pl.DataFrame]":
     """The declaration with the hierarchy that the version was collected with; the results of grains, and of totals."""
     import polars as pl
 

@@ -125,7 +125,9 @@ def _read_file(path: "Path", time: str) -> "pl.DataFrame":
             raise ConfigError(f"{path}: got {path.stat().st_size} bytes, expected at most {_MOST_BYTES}")
         rows = pl.read_csv(path, infer_schema=False, empty_string_is_null=True)
     except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror or error}; forecast.calendar names this file. Put it there") from None
+        raise ConfigError(
+            f"{path}: {error.strerror or error}; forecast.calendar names this file. Put it there"
+        ) from None
     except pl.exceptions.PolarsError as error:
         raise ConfigError(f"{path}: no CSV that can be read: {str(error).splitlines()[0]}") from None
     if time not in rows.columns:
@@ -162,9 +164,14 @@ def _table(model: ForecastModel, rows: "pl.DataFrame", time: str, where: str, st
     rows = rows.select(*names, pl.col(time).dt.timestamp("us").alias("_time")).hstack(numbers).sort(*by, "_time")
     if (twice := rows.select(*by, "_time").is_duplicated()).any():
         found = rows.filter(twice).row(0, named=True)
-        raise ConfigError(f"{where}: two rows of {shown(found.pop('_time'))}{ {name: found[name] for name in by} or ''}")
+        raise ConfigError(
+            f"{where}: two rows of {shown(found.pop('_time'))}{ {name: found[name] for name in by} or '' }"
+        )
     parts = {}
     for key, part in rows.partition_by(by, as_dict=True).items() if by else [((), rows)]:
         name = json.dumps(list(key), ensure_ascii=False)
-        parts[name] = (part["_time"].to_numpy(), part.select(rest).fill_null(float("nan")).to_numpy().astype(np.float64))
+        parts[name] = (
+            part["_time"].to_numpy(),
+            part.select(rest).fill_null(float("nan")).to_numpy().astype(np.float64),
+        )
     return CalendarTable(tuple(rest), step_us, model.forecast.horizon, tuple(map(grain.index, by)), len(grain), parts)

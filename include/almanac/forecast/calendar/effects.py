@@ -86,7 +86,7 @@ def without_calendar(rule: Rule, lag: int) -> Rule:
     """A rule that is applied to the series without the effect of the calendar, which is added again ahead.
 
     The effect is a regression of the change since `lag` steps ago on the columns' change, so that neither level, season
-    nor trend is mistaken for it; of the logarithms where all values are above 0, since promotions and holidays multiply.
+    nor trend is mistaken for it; of the logarithms where all values are above 0, since promotions multiply.
     """
 
     def forecast(panel: Panel, horizon: int) -> "Array":

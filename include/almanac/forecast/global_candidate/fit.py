@@ -16,7 +16,6 @@ from almanac.forecast.global_candidate.windows import Windows
 from almanac.forecast.panel import Panel, unknown
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
 
     from almanac.forecast.panel import Array

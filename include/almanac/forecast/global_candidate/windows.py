@@ -84,7 +84,9 @@ class Windows:
 
         return np.where(place >= 0, self._panel.values[series, place.clip(min=0)], np.nan)
 
-    def _mean(self, sums: "Array", series: "npt.NDArray[np.int64]", ends: "npt.NDArray[np.int64]", steps: int) -> "Array":
+    def _mean(
+        self, sums: "Array", series: "npt.NDArray[np.int64]", ends: "npt.NDArray[np.int64]", steps: int
+    ) -> "Array":
         """Over the `steps` before each end, as far as they are there."""
         import numpy as np
 

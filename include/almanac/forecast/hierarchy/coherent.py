@@ -96,9 +96,7 @@ def _held_out(method: Method, sums: Any, above: "Array", below: "Array", size: t
     return found
 
 
-def _ratios(
-    model: ForecastModel, totals: Sequence[str], every: Any, held: "Array", plain: "Array"
-) -> dict[str, float]:
+def _ratios(model: ForecastModel, totals: Sequence[str], every: Any, held: "Array", plain: "Array") -> dict[str, float]:
     import numpy as np
 
     levels = [_shown(level_of(model.forecast, name)) for name in totals]

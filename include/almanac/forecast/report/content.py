@@ -196,7 +196,10 @@ def _total(
     if earlier is not None:
         both = earlier.join(rows.select(GRAIN).unique(), on=GRAIN, how="semi")
         before = _from(both.group_by("time").agg(pl.col("forecast").sum()).sort("time"), _origin(results), model)
-    name, whole = level_name(max(model.forecast.intervals, default=0.0)), None if totals is None else of_all(totals, model)
+    name, whole = (
+        level_name(max(model.forecast.intervals, default=0.0)),
+        None if totals is None else of_all(totals, model),
+    )
     low, high = (
         [] if whole is None or f"{side}_{name}" not in whole.columns else whole[f"{side}_{name}"].to_list()
         for side in ("lower", "upper")

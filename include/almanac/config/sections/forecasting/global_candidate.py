@@ -8,7 +8,7 @@ from almanac.config.grammar.section import Section, Share
 
 
 class GlobalCandidate(Section):
-    """Boosted trees over the past steps of all grains, scaled by each grain's level; steps ahead are forecast directly."""
+    """Boosted trees over the past steps of all grains, scaled by each grain's level; all steps ahead directly."""
 
     estimator: Literal["lightgbm"] = Field("lightgbm", description="What is fitted.")
     rounds: Annotated[int, Field(ge=1, le=5_000)] = Field(120, description="Trees.")
