@@ -1,8 +1,8 @@
 """Measures what candidates are worth: `python -m bench.forecast_candidates`.
 
 On M4 hourly, if it lies beside the project: the rules, and the global candidate beside them. On a made-up retailer,
-whose promotions and moving holiday are known ahead: the rules, then with a calendar, then with the global candidate. Each is
-the mean error, as a share of the mean value, of a last horizon that nothing has seen; CPU seconds are of all grains.
+whose promotions and moving holiday are known ahead: the rules, then with a calendar, then with the global candidate.
+Each is the mean error, as a share of the mean value, of a last horizon that nothing has seen.
 """
 
 from __future__ import annotations

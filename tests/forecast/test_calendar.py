@@ -1,5 +1,6 @@
 """Known-ahead columns: used by candidates that can, part of each grain's key, and never a look at the future."""
 
+import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -145,11 +146,11 @@ def test_constant_and_collinear_columns_are_left_out_with_a_reason(home: Home, r
     )
     write(home, twice.with_columns(pl.col("summer").cast(pl.Int8)))
     (first, *_) = results_of_plan(home, ready)["left_out"]
-    assert pl.Series([first]).str.json_decode(pl.Struct(dict.fromkeys(("never", "double", "summer"), pl.String)))[0] == {
+    assert json.loads(first) == {
         "never": "constant: always 0 in the 100 steps of the series",
         "double": "collinear: follows from fair",
         "summer": "as a change since 12 steps ago: constant: always 0 in the 88 steps of the series",
-    }  # fmt: skip
+    }
     assert usable_columns(np.array([[1.0, 0.0], [2.0, 1.0], [3.0, 5.0]]), ("a", "b")) == ([0, 1], {})
 
 

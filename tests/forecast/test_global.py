@@ -1,4 +1,4 @@
-"""The candidate that is fitted over all grains: keyed by what it was fitted on, gated per grain, and the same each time."""
+"""The candidate that is fitted over all grains: keyed by what it was fitted on, and gated per grain."""
 
 from pathlib import Path
 from typing import Any

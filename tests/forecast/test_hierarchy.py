@@ -1,4 +1,4 @@
-"""Totals and grains of a forecast agree, to the last digit, and only by a method that backtests do not speak against."""
+"""Totals and grains of a forecast agree, and only by a method that backtests do not speak against."""
 
 import json
 from pathlib import Path

@@ -44,7 +44,7 @@ class Panel:
     def of(
         cls, series: "Sequence[Array]", known: "Sequence[Array | None]" = (), columns: tuple[str, ...] = ()
     ) -> "Panel":
-        """Put series side by side, by their ends; `known` has the calendar of each, of shape (steps + horizon, columns)."""
+        """Put series side by side, by their ends; `known` is of shape (steps + horizon, columns) each."""
         import numpy as np
 
         lengths = np.array([len(each) for each in series], dtype=np.int64)

@@ -104,8 +104,8 @@ def make_plan(
         name: key_of(name, one.times, one.values, making, calendar.of_grain(name, one.times))
         for name, one in summed.items()
     }
-    problems = tuple(frame_problems(model, len(grains), aside))
-    plan = Plan(reader.version, newest, keys, aside, problems, totals=totals, sums=summed)
+    refused = tuple(frame_problems(model, len(grains), aside))
+    plan = Plan(reader.version, newest, keys, aside, refused, totals=totals, sums=summed)
     declared = model.forecast.candidates.over_all
     if declared is None:
         return plan

@@ -78,9 +78,10 @@ class CalendarTable:
 
         if known is None or np.isfinite(known).all():
             return ""
-        missing = ~np.isfinite(known).all(axis=1)
+        lost: npt.NDArray[np.bool_] = ~np.isfinite(known)
+        missing = lost.any(axis=1)
         first, ahead = int(missing.argmax()), int(missing[len(times) :].sum())
-        column = self.columns[int((~np.isfinite(known[first])).argmax())]
+        column = self.columns[int(lost[first].argmax())]
         return (
             f"calendar: {int(missing.sum())} of {len(known)} steps have no value, {ahead} of them ahead, the first:"
             f" {column} at {shown(times[0] + first * self.step_us)}"

@@ -1,7 +1,7 @@
 """Fits the global candidate, once for the forecast and once for each backtest, and forecasts a panel by it.
 
-Each fit sees what the forecasts of its time may see. Steps are forecast directly, with the step ahead as an input: on M4
-hourly that had the smaller error than forecasting step by step (`docs/forecasts.md`).
+Each fit sees what the forecasts of its time may see. Steps are forecast directly, with the step ahead as an input: on
+M4 hourly that had the smaller error than forecasting step by step (`docs/forecasts.md`).
 """
 
 from collections.abc import Iterable, Mapping

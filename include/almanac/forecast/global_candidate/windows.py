@@ -1,7 +1,7 @@
 """What the global candidate sees of a moment of a series: lags, levels and the calendar, scaled by the series' level.
 
-The features of `almanac.features` are of a row at its own time. Here each row is a moment and a step ahead, and the lags
-depend on the step: the value one season before the step that is forecast. So they are made here, in numpy.
+The features of `almanac.features` are of a row at its own time. Here each row is a moment and a step ahead, and the
+lags depend on the step: the value one season before the step that is forecast. So they are made here, in numpy.
 """
 
 from collections.abc import Sequence
@@ -51,8 +51,8 @@ class Windows:
             ahead: the step that is forecast, from 1.
 
         Returns:
-            Inputs of shape (moments, columns), NaN: unknown; base, the value one season before; scale, the mean absolute
-            value of the last season.
+            Inputs of shape (moments, columns), NaN: unknown; base, the value one season before; scale, the mean
+            absolute value of the last season.
         """
         import numpy as np
 
@@ -93,7 +93,8 @@ class Windows:
         last, first = ends.clip(min=0), (ends - steps).clip(min=0)
         count = self._count[series, last] - self._count[series, first]
         total = sums[series, last] - sums[series, first]
-        return np.divide(total, count, out=np.full(len(ends), np.nan), where=count > 0)
+        found: Array = np.divide(total, count, out=np.full(len(ends), np.nan), where=count > 0)
+        return found
 
     def _calendar(
         self, series: "npt.NDArray[np.int64]", ends: "npt.NDArray[np.int64]", ahead: "npt.NDArray[np.int64]"

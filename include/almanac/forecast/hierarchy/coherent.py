@@ -29,9 +29,9 @@ class Coherent:
         method: that was used: the declared one, or `bottom_up` where that one is no better in the mean over levels, or
             costs the grains.
         ratios: level -> absolute errors in backtests of the declared method, as a share of those of bottom-up.
-        grains: results of the version; with `unreconciled`, the forecast before, where a method was used.
-        totals: `grain` (with null for the columns that are summed over), `grains` (how many), `forecast`, and of its own
-            backtests `held_out`, `origins`, `scores`, `scale`.
+        grains: results of the version; with `unreconciled`, the one before, where a method was used.
+        totals: `grain` (with null for the columns that are summed over), `grains` (how many), `forecast`, and of its
+            own backtests `held_out`, `origins`, `scores`, `scale`.
     """
 
     method: Method

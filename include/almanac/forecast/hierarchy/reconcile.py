@@ -1,11 +1,11 @@
 """Makes forecasts of totals and grains agree, by numpy and scipy.
 
-Source: Wickramasuriya, Athanasopoulos and Hyndman (2019), "Optimal forecast reconciliation for hierarchical and grouped
-time series through trace minimization" (MinT; structural scaling is its case of W by the number of grains); the shrinkage
-is that of Schäfer and Strimmer (2005), "A shrinkage approach to large-scale covariance matrix estimation".
+Source: Wickramasuriya, Athanasopoulos and Hyndman (2019), "Optimal forecast reconciliation for hierarchical and
+grouped time series through trace minimization" (MinT; structural scaling is its case of W by the number of grains).
+The shrinkage: Schäfer and Strimmer (2005), "A shrinkage approach to large-scale covariance matrix estimation".
 
-No matrix of all grains by all grains is ever made: W is a diagonal and, of MinT, a matrix of as many columns as there are
-backtest errors.
+No matrix of all grains by all grains is ever made: W is a diagonal and, of MinT, a matrix with a column for each error
+of the backtests.
 """
 
 from collections.abc import Sequence
