@@ -78,13 +78,12 @@ class CalendarTable:
 
         if known is None or np.isfinite(known).all():
             return ""
-        lost: npt.NDArray[np.bool_] = ~np.isfinite(known)
-        missing = lost.any(axis=1)
-        first, ahead = int(missing.argmax()), int(missing[len(times) :].sum())
-        column = self.columns[int(lost[first].argmax())]
+        lost = np.argwhere(~np.isfinite(known))
+        (first, place), steps = lost[0], np.unique(lost[:, 0])
+        ahead = int((steps >= len(times)).sum())
         return (
-            f"calendar: {int(missing.sum())} of {len(known)} steps have no value, {ahead} of them ahead, the first:"
-            f" {column} at {shown(times[0] + first * self.step_us)}"
+            f"calendar: {len(steps)} of {len(known)} steps have no value, {ahead} of them ahead, the first:"
+            f" {self.columns[place]} at {shown(times[0] + first * self.step_us)}"
         )
 
     def _key(self, grain: str) -> str:
