@@ -16,7 +16,7 @@ import polars as pl
 
 from almanac.config.sections.forecast import Forecast
 from almanac.forecast.choice import forecast_panel
-from almanac.forecast.global_candidate.fit import NAME, Sample, global_candidate
+from almanac.forecast.global_candidate.fit import NAME, FitSample, global_candidate
 from almanac.forecast.panel import Panel
 from tests.data.real_data import REAL_DATA
 
@@ -48,7 +48,7 @@ def measure(what: str, panel: Panel, actual: np.ndarray, declared: dict[str, Any
     if (wanted := forecast.candidates.over_all) is not None:
         fits = {}
         for origin in range(forecast.choose.backtests + 1):
-            sample = Sample(forecast, origin * forecast.horizon, wanted.windows // len(panel))
+            sample = FitSample(forecast, origin * forecast.horizon, wanted.windows // len(panel))
             sample.add(names, panel)
             fits[sample.hidden] = sample.fit(wanted)
         fitted = {NAME: global_candidate(forecast, fits)}

@@ -14,7 +14,7 @@ from almanac.errors import DataError
 from almanac.forecast.choice import forecast_panel
 from almanac.forecast.compute import compute_chunk
 from almanac.forecast.global_candidate import make_fit as making
-from almanac.forecast.global_candidate.fit import NAME, Sample, global_candidate
+from almanac.forecast.global_candidate.fit import NAME, FitSample, global_candidate
 from almanac.forecast.global_candidate.fit_table import FitTable, choose_fit
 from almanac.forecast.global_candidate.make_fit import make_fit
 from almanac.forecast.panel import Panel
@@ -51,7 +51,7 @@ def declared(**more: object) -> Forecast:
 def fits(series: dict[str, np.ndarray], forecast: Forecast, windows: int = 300) -> dict[int, str]:
     found = {}
     for hidden in range(0, forecast.horizon * (forecast.choose.backtests + 1), forecast.horizon):
-        sample = Sample(forecast, hidden, windows)
+        sample = FitSample(forecast, hidden, windows)
         sample.add(series, Panel.of(list(series.values())))
         found[hidden] = sample.fit(forecast.candidates.over_all)
     return found
@@ -164,7 +164,7 @@ def test_fit_that_cannot_be_made_is_a_failure_of_each_grain_and_not_of_the_run(
     def refuse(*_: object) -> str:
         raise ValueError("no trees today")
 
-    monkeypatch.setattr(Sample, "fit", refuse)
+    monkeypatch.setattr(FitSample, "fit", refuse)
     plan, computed = compute(model, home)
     rows = ResultTable.of(home, model).read(plan.origin, list(plan.keys.values()))
     assert computed == STORES
@@ -172,7 +172,7 @@ def test_fit_that_cannot_be_made_is_a_failure_of_each_grain_and_not_of_the_run(
 
 
 def test_without_any_moment_there_is_no_fit() -> None:
-    sample = Sample(declared(), 0, 10)
+    sample = FitSample(declared(), 0, 10)
     sample.add(["g"], Panel.of([np.arange(12.0)]))
     with pytest.raises(ValueError, match="no series is long enough"):
         sample.fit(declared().candidates.over_all)

@@ -34,7 +34,7 @@ _FIXED: Mapping[str, Any] = {  # the same rows give the same trees, on any machi
 
 
 @dataclass
-class Sample:
+class FitSample:
     """The moments that one fit is trained on, gathered block by block, so that no more than these are in memory.
 
     Attributes:

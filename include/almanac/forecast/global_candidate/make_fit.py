@@ -8,7 +8,7 @@ from typing import Any
 from almanac.config.home import Home
 from almanac.config.schema import ForecastModel
 from almanac.forecast.calendar.calendar_table import read_calendar
-from almanac.forecast.global_candidate.fit import Sample
+from almanac.forecast.global_candidate.fit import FitSample
 from almanac.forecast.global_candidate.fit_table import FitTable
 from almanac.forecast.panel import Panel
 from almanac.forecast.plan import Plan
@@ -31,7 +31,7 @@ def make_fit(model: ForecastModel, home: Home, plan: Plan) -> dict[str, Any]:
     per_series = max(1, declared.windows // len(plan.members))
     horizon = model.forecast.horizon
     samples = [
-        Sample(model.forecast, origin * horizon, per_series) for origin in range(model.forecast.choose.backtests + 1)
+        FitSample(model.forecast, origin * horizon, per_series) for origin in range(model.forecast.choose.backtests + 1)
     ]
     reader = GrainReader.of(model, home, plan.dataset_version, until=datetime.fromisoformat(plan.origin))
     calendar, series = read_calendar(model, home), reader.read(sorted(plan.members))
@@ -45,7 +45,7 @@ def make_fit(model: ForecastModel, home: Home, plan: Plan) -> dict[str, Any]:
     return {"fit": plan.fit, "fitted": True, "failure": failure}
 
 
-def _fit(samples: list[Sample], declared: Any) -> tuple[Mapping[int, str], str]:
+def _fit(samples: list[FitSample], declared: Any) -> tuple[Mapping[int, str], str]:
     """The trees by hidden steps; a library that refuses is a failure of the candidate, not of the run."""
     from lightgbm.basic import LightGBMError
 
