@@ -115,12 +115,15 @@ def test_method_that_is_worse_than_sums_in_backtests_is_not_used(home: Home, mon
     assert "unreconciled" not in found.grains.columns
 
 
-def test_method_that_is_better_for_totals_and_worse_for_grains_is_not_used(
-    home: Home, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("ratios", [(0.1, 0.2, 1.03), (1.1, 1.1, 0.9)])
+def test_method_that_costs_the_grains_or_the_mean_over_levels_is_not_used(
+    home: Home, monkeypatch: pytest.MonkeyPatch, ratios: tuple[float, float, float]
 ) -> None:
     model = declare(home)
     publish(home, rows())
-    monkeypatch.setattr(coherent, "_ratios", lambda *_: {"all": 0.1, "Region": 0.2, "Region and Store": 1.03})
+    monkeypatch.setattr(
+        coherent, "_ratios", lambda *_: dict(zip(("all", "Region", "Region and Store"), ratios, strict=True))
+    )
     found = coherent_of(model, home, forecast(model, home))
     assert found is not None
     assert found.method == "bottom_up"
