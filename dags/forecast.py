@@ -22,10 +22,10 @@ from almanac_airflow.steps import forecast as steps
 HOME = Home()
 
 
-def build(model: ForecastModel) -> DAG:
+def build(model: ForecastModel) -> DAG:  # noqa: C901 - a list of tasks
     """`forecast_<model>`: check -> plan -> forecast (mapped) -> collect -> judge -> publish -> report -> clean_up.
 
-    Beside them: check -> watch.
+    Beside them: check -> watch; and check -> fit -> forecast where a global candidate is declared.
     """
     predictions, schedule = assets.predictions(model), schedule_of(model, "forecast", HOME)
     with make_dag("forecast", model, purpose=__doc__, schedule=schedule, params=forecast_params()) as dag:
@@ -37,6 +37,10 @@ def build(model: ForecastModel) -> DAG:
         @task(doc_md="Divides the grains whose result nobody has computed yet among tasks; none when nothing is new.")
         def plan(checked: dict[str, Any]) -> list[dict[str, Any]]:
             return steps.plan(run_context(HOME), model, checked)
+
+        @task(doc_md="Fits the global candidate to all grains, unless that fit is there.")
+        def fit(checked: dict[str, Any]) -> dict[str, Any]:
+            return steps.fit(run_context(HOME), model, checked)
 
         @task(doc_md="Backtests all candidates on its grains, chooses, forecasts, and commits the results at once.")
         def forecast(chunk: dict[str, Any]) -> dict[str, Any]:
@@ -77,7 +81,10 @@ def build(model: ForecastModel) -> DAG:
         checked = check()
         watch(checked)
         collected = collect(checked)
-        forecast.expand(chunk=plan(checked)) >> collected
+        computed = forecast.expand(chunk=plan(checked))
+        computed >> collected
+        if model.forecast.candidates.over_all is not None:
+            fit(checked) >> computed
         publish(judge(collected), checked) >> report(collected) >> clean_up()
     return dag
 

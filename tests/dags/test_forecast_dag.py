@@ -95,3 +95,16 @@ def test_forecast_of_an_invalid_frame_is_a_green_run_in_which_everything_is_skip
     assert "nothing was checked: see why `check` was skipped" in output
     assert PublishedTable.of(ready, model).version() is None
     assert not list(Path(ready.reports_of("sales")).glob("*.html"))
+
+
+def test_global_candidate_and_totals_are_computed_by_the_dag(ready: Home) -> None:
+    changes = {"candidates": {"naive": {}, "global": {"rounds": 5, "windows": 1000}}, "hierarchy": [["Store"]]}
+    model = declare(ready.models, {**changes, "intervals": [], "gates": {"max_error": 5, "max_bias": 5}})
+    airflow = OneProcess(ready)
+    airflow.run("forecast_sales")
+    version = PublishedTable.of(ready, model).version()
+    assert version is not None
+    assert len(read_table(ready.forecast_fits_of("sales"))) == 4  # one for the forecast, three for its backtests
+    assert "[]" in read_table(ready.forecast_results_of("sales"))["grain"].to_list()
+    assert (Path(ready.reports_of("sales")) / f"forecast_{version}_totals.csv").is_file()
+    assert "0 of 9 grains have no result yet" in airflow.run("forecast_sales")

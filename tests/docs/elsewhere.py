@@ -259,6 +259,13 @@ ELSEWHERE = (
     ),
     *_lines(
         "docs/forecasts.md",
+        "One fit over all grains",
+        _BENCH,
+        "tests/docs/test_benchmarks.py",
+        "python -m bench.forecast_candidates",
+    ),
+    *_lines(
+        "docs/forecasts.md",
         "What it costs",
         _BENCH,
         "tests/docs/test_benchmarks.py",

@@ -71,7 +71,7 @@ def test_backtest_does_not_see_what_comes_after_its_origin() -> None:
 
 def test_candidate_that_fails_on_one_grain_is_recorded_and_stops_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     def theta(season: int) -> Fit:
-        def fit(series: np.ndarray, horizon: int) -> Fitted:
+        def fit(series: np.ndarray, horizon: int, _known: object) -> Fitted:
             if series[0] < 0:
                 raise np.linalg.LinAlgError("singular matrix")
             return Fitted(np.repeat(series[-1], horizon), {"alpha": 0.5})

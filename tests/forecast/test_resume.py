@@ -187,7 +187,7 @@ def test_chunk_whose_results_are_there_computes_nothing(
     assert compute_chunk(model, home, grains[:2], **where)["computed"] == 2
     seen: list[int] = []
     whole = computing.forecast_panel
-    monkeypatch.setattr(computing, "forecast_panel", lambda panel, of: seen.append(len(panel)) or whole(panel, of))
+    monkeypatch.setattr(computing, "forecast_panel", lambda panel, *of: seen.append(len(panel)) or whole(panel, *of))
     assert compute_chunk(model, home, grains[:2], **where) == {"computed": 0, "failures": 0, "kept_baseline": 0}
     assert compute_chunk(model, home, grains[1:], **where)["computed"] == 2
     assert seen == [2]

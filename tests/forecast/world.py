@@ -4,13 +4,15 @@ import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from almanac import failpoints
 from almanac.config.files.loader import find_forecast
 from almanac.config.home import Home
 from almanac.config.schema import ForecastModel
-from almanac.forecast.compute import compute_chunk
-from almanac.forecast.plan import Plan, chunk_size, chunks, make_plan, missing_grains
+from almanac.forecast.compute import compute_chunk, compute_series
+from almanac.forecast.global_candidate.make_fit import make_fit
+from almanac.forecast.plan import Plan, chunk_size, chunks, make_plan, missing_grains, missing_totals
 from almanac.forecast.published import publish_version
 from almanac.forecast.results import ResultTable
 from almanac.forecast.versions import collect_version
@@ -27,14 +29,20 @@ def compute(
     on_step: Callable[[str, str], None] = nowhere,
     as_of: datetime | None = None,
 ) -> tuple[Plan, int]:
-    """Compute what is missing; give the plan, and how many grains were computed."""
+    """Compute what is missing; give the plan, and how many grains and totals were computed."""
     plan = make_plan(model, home, now=now, as_of=as_of)
+    results = ResultTable.of(home, model)
+    missing, totals = missing_grains(plan, results), missing_totals(plan, results)
+    if missing or totals:
+        make_fit(model, home, plan)
+    where: dict[str, Any] = {"dataset_version": plan.dataset_version, "origin": plan.origin, "fit": plan.fit}
     done = [
-        compute_chunk(model, home, chunk, dataset_version=plan.dataset_version, origin=plan.origin, on_step=on_step)[
-            "computed"
-        ]
-        for chunk in chunks(missing_grains(plan, ResultTable.of(home, model)), chunk_size(model.forecast))
+        compute_chunk(model, home, chunk, **where, on_step=on_step)["computed"]
+        for chunk in chunks(missing, chunk_size(model.forecast))
     ]
+    if totals:
+        series = [plan.sums[name] for name in totals]
+        done += [compute_series(model, home, series, origin=plan.origin, fit=plan.fit, on_step=on_step)["computed"]]
     return plan, sum(done)
 
 

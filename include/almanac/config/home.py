@@ -161,6 +161,10 @@ class Home(BaseSettings):
         """The Delta table of the versions of a forecast: the grains of each, and which result each has."""
         return f"{self.predictions}/{model}.versions"
 
+    def forecast_fits_of(self, model: str) -> str:
+        """The Delta table of what a forecast's global candidate was fitted to."""
+        return f"{self.predictions}/{model}.fits"
+
     def answers_of(self, model: str) -> str:
         """The Delta table of what the service has answered; no model's name has a full stop."""
         return f"{self.predictions}/{model}.online"

@@ -6,11 +6,12 @@ Source: Hyndman and Khandakar (2008), "Automatic time series forecasting: the fo
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
+from almanac.forecast.calendar.effects import regressors
 from almanac.forecast.fitted import Fit, Fitted, as_array, coefficients, quiet
 from almanac.forecast.traits import traits_of
 
 if TYPE_CHECKING:
-    from almanac.forecast.panel import Array
+    from almanac.forecast.panel import Array, Known
 
 _START = ((0, 0), (1, 0), (0, 1), (2, 2))
 _MOST = 3  # of either order: a larger one seldom forecasts better
@@ -21,20 +22,21 @@ _LEVEL = 0.05  # of the test for a level that does not stay
 def search_arima(season: int) -> Fit:
     """A seasonal difference where the season is strong; then the best of the orders that a stepwise search reaches."""
 
-    def forecast(series: "Array", horizon: int) -> Fitted:
+    def forecast(series: "Array", horizon: int, known: "Known | None" = None) -> Fitted:
         import numpy as np
 
         lag = season if _is_seasonal(series, season) else 0
         rest = series[lag:] - series[:-lag] if lag else series
+        inputs = regressors(known, len(series), lag)
         with quiet():
-            order, fitted = _search(rest)
-            ahead = as_array(fitted.forecast(horizon))
+            order, fitted = _search(rest, inputs.seen)
+            ahead = as_array(fitted.forecast(horizon, exog=inputs.coming))
         past = list(series)
         for value in ahead if lag else ():  # undone step by step: of the second season ahead, the first is the past
             past.append(past[-lag] + value)
         found = np.array(past[len(series) :]) if lag else ahead
         parameters = {"order": list(order), "seasonal_difference": lag, "aicc": round(float(fitted.aicc), 3)}
-        return Fitted(found, {**parameters, **coefficients(fitted)})
+        return Fitted(found, {**parameters, **inputs.named(coefficients(fitted))})
 
     return forecast
 
@@ -57,7 +59,7 @@ def _differences(series: "Array") -> int:
     return 2
 
 
-def _search(series: "Array") -> tuple[tuple[int, int, int], Any]:
+def _search(series: "Array", inputs: "Array | None") -> tuple[tuple[int, int, int], Any]:
     """The order with the least AICc, and its fit; an order that cannot be fitted is passed over.
 
     Raises:
@@ -71,7 +73,7 @@ def _search(series: "Array") -> tuple[tuple[int, int, int], Any]:
         if orders not in known:
             trend = "c" if count == 0 else "t" if count == 1 else "n"
             try:
-                known[orders] = ARIMA(series, order=(orders[0], count, orders[1]), trend=trend).fit()
+                known[orders] = ARIMA(series, exog=inputs, order=(orders[0], count, orders[1]), trend=trend).fit()
             except (ValueError, ArithmeticError, IndexError):
                 known[orders] = None
         return float(known[orders].aicc) if known[orders] is not None else float("inf")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from almanac.config.sections.forecast import Forecast
 from almanac.forecast.backtest import Backtests, backtest, errors, scales_of
-from almanac.forecast.candidates import candidates_of
+from almanac.forecast.calendar.effects import left_out_of
+from almanac.forecast.candidates import Candidate, candidates_of
 from almanac.forecast.intervals import scale_of, scores_of
 from almanac.forecast.panel import Panel
 from almanac.forecast.traits import Traits, autocorrelation, traits_of
@@ -31,6 +32,7 @@ class GrainForecast:
         forecast: of shape (horizon,).
         parameters: member -> what was fitted, where the library tells it.
         traits: of the series.
+        left_out: column of the calendar -> why this grain cannot use it.
         held_out: errors (forecast less actual) of the backtests, each of the candidate that the *other* backtests
             prefer, of shape (origins, horizon). What was chosen for its small error on a period looks better there than
             it is; of these errors, the period itself has chosen nothing.
@@ -47,6 +49,7 @@ class GrainForecast:
     forecast: "Array"
     parameters: Mapping[str, Mapping[str, Any]]
     traits: Traits
+    left_out: Mapping[str, str]
     held_out: "Array"
     baseline_absolute: float
     total: float
@@ -67,11 +70,19 @@ class GrainForecast:
         return autocorrelation(self.held_out)
 
 
-def forecast_panel(panel: Panel, declared: Forecast) -> list[GrainForecast]:
-    """Backtest, choose and forecast each series; what comes out for one does not depend on the others."""
+def forecast_panel(
+    panel: Panel, declared: Forecast, fitted_before: Mapping[str, Candidate] | None = None
+) -> list[GrainForecast]:
+    """Backtest, choose and forecast each series; what comes out for one does not depend on the others.
+
+    Args:
+        panel: the series.
+        declared: how.
+        fitted_before: candidates that were fitted over all grains before; see `candidates_of`.
+    """
     import numpy as np
 
-    candidates, horizon = candidates_of(declared), declared.horizon
+    candidates, horizon = candidates_of(declared, fitted_before), declared.horizon
     scales = scales_of(panel, declared.season[0] if declared.season else 1)
     past = backtest(panel, candidates, horizon, declared.choose.backtests)
     measured = errors(past.forecasts, past.actuals, np.nan_to_num(scales, nan=1.0), declared.choose.by)
@@ -83,7 +94,9 @@ def forecast_panel(panel: Panel, declared: Forecast) -> list[GrainForecast]:
         failures |= {name: each.failures[number] for name, each in ahead.items() if number in each.failures}
         fitted = {name: each.parameters[number] for name, each in ahead.items() if number in each.parameters}
         series = _Series(past, number, measured[:, number], coming[:, number], scales[number], failures, declared)
-        found.append(series.result(fitted, traits_of(panel.series(number), declared.season)))
+        traits = traits_of(panel.series(number), declared.season)
+        left_out = left_out_of(panel.known_of(number), int(panel.lengths[number]), max(declared.season[:1], default=1))
+        found.append(series.result(fitted, traits, left_out))
     return found
 
 
@@ -108,7 +121,9 @@ class _Series:
     failures: Mapping[str, str]
     declared: Forecast
 
-    def result(self, fitted: Mapping[str, Mapping[str, Any]], traits: Traits) -> GrainForecast:
+    def result(
+        self, fitted: Mapping[str, Mapping[str, Any]], traits: Traits, left_out: Mapping[str, str]
+    ) -> GrainForecast:
         import numpy as np
 
         options, actuals = self.options(self.measured), self.past.actuals[:, self.number]
@@ -124,6 +139,7 @@ class _Series:
             forecast=self._limited(chosen.ahead),
             parameters={name: fitted[name] for name in chosen.members if name in fitted},
             traits=traits,
+            left_out=left_out,
             held_out=self.held_out(),
             baseline_absolute=float(np.abs(baseline.past - actuals).sum()),
             total=float(np.abs(actuals).sum()),

@@ -49,6 +49,8 @@ def expire_results(model: ForecastModel, home: Home, *, now: datetime) -> dict[s
     origins = set(collect(scan_table(results).select(ORIGIN).unique(), uri)[ORIGIN].to_list())
     gone = sorted(origin for origin in origins - stay if origin < before)
     _delete(home.forecast_results_of(model.name), ORIGIN, gone)
+    if open_table(home.forecast_fits_of(model.name)) is not None:
+        _delete(home.forecast_fits_of(model.name), ORIGIN, gone)
     return {"versions": len(old), "periods": len(gone)}
 
 

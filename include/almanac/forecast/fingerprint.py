@@ -19,10 +19,13 @@ if TYPE_CHECKING:
 _HERE = Path(__file__).parent
 _MAKING = (  # what a result's numbers come from
     *("arima_search", "backtest", "candidates", "choice", "fitted", "intervals", "panel", "rules", "statistical"),
-    "traits",
+    *("traits", "calendar/effects", "global_candidate/windows", "global_candidate/fit"),
 )
-_LIBRARIES = ("numpy", "scipy", "statsmodels")
-_NOT_MAKING = {"grains_per_task", "max_set_aside", "schedule", "gates", "monitor", "keep"}  # when and whether, not what
+_LIBRARIES = ("numpy", "scipy", "statsmodels", "lightgbm")
+_NOT_MAKING = {  # when and whether, not what; of a calendar, its values count, wherever they lie
+    *("grains_per_task", "max_set_aside", "schedule", "gates", "monitor", "keep"),
+    *("calendar", "hierarchy", "reconcile"),
+}
 
 
 @cache
@@ -40,16 +43,21 @@ def declaration_sha256(model: ForecastModel) -> str:
     return hashlib.sha256(json.dumps({"forecast": declared, "step_s": step}, sort_keys=True).encode()).hexdigest()
 
 
-def key_of(grain: str, times: "npt.NDArray[np.int64]", values: "Array", making: str) -> str:
+def key_of(
+    grain: str, times: "npt.NDArray[np.int64]", values: "Array", making: str, known: "Array | None" = None
+) -> str:
     """The key of a grain's result.
 
     Args:
         grain: its name.
         times: of its rows, microseconds.
         values: of the target.
-        making: declaration and code.
+        making: declaration and code, and the names of the calendar's columns.
+        known: the calendar of its steps and of the horizon.
     """
     digest = hashlib.sha256(f"{making}\n{grain}\n{len(times)}\n".encode())
     digest.update(times.tobytes())
     digest.update(values.tobytes())
+    if known is not None:
+        digest.update(known.tobytes())
     return digest.hexdigest()[:40]

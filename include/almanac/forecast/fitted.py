@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from almanac.forecast.panel import Array
+    from almanac.forecast.panel import Array, Known
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,8 @@ class Fitted:
     parameters: Mapping[str, Any]
 
 
-Fit = Callable[["Array", int], Fitted]
-"""A function of one series and a horizon. It raises one of `FAILURES` where it has no forecast."""
+Fit = Callable[["Array", int, "Known | None"], Fitted]
+"""A function of one series, a horizon, and the calendar of both. It raises one of `FAILURES` where it has none."""
 
 FAILURES = (ValueError, ArithmeticError, IndexError, TypeError)  # numpy's LinAlgError is a ValueError
 """How libraries refuse a series that is too short, too flat, or that they cannot solve."""

@@ -56,26 +56,26 @@ def _problems_of_times(times: "npt.NDArray[np.int64]", rules: FrameRules) -> Ite
 
     steps = np.diff(times)
     if (ahead := times > rules.now_us).any():
-        yield f"future: {int(ahead.sum())} rows lie in the future, the first at {_shown(times[ahead][0])}"
+        yield f"future: {int(ahead.sum())} rows lie in the future, the first at {shown(times[ahead][0])}"
     if len(times) and times.max() < rules.newest_us:
-        yield f"ended: its newest row is of {_shown(times.max())}, those of other grains of {_shown(rules.newest_us)}"
+        yield f"ended: its newest row is of {shown(times.max())}, those of other grains of {shown(rules.newest_us)}"
     if (steps < 0).any():
-        yield f"order: a row is older than the row before it, at {_shown(times[1:][steps < 0][0])}"
+        yield f"order: a row is older than the row before it, at {shown(times[1:][steps < 0][0])}"
         return  # the distances of such rows say nothing more
     if (twice := times[1:][steps == 0]).size:
-        yield f"duplicates: {twice.size} times stand there twice, the first is {_shown(twice[0])}"
+        yield f"duplicates: {twice.size} times stand there twice, the first is {shown(twice[0])}"
     if (odd := times[1:][steps % rules.step_us != 0]).size:
-        yield f"grid: a row is no whole number of steps after the row before it, at {_shown(odd[0])}"
+        yield f"grid: a row is no whole number of steps after the row before it, at {shown(odd[0])}"
     elif (steps > rules.step_us).any():
         missing = int((steps // rules.step_us - 1).clip(min=0).sum())
-        yield f"gaps: {missing} steps are missing, the first after {_shown(times[:-1][steps > rules.step_us][0])}"
+        yield f"gaps: {missing} steps are missing, the first after {shown(times[:-1][steps > rules.step_us][0])}"
 
 
 def _problems_of_values(times: "npt.NDArray[np.int64]", values: "Array", rules: FrameRules) -> Iterator[str]:
     import numpy as np
 
     if (empty := ~np.isfinite(values)).any():
-        yield f"empty: {int(empty.sum())} rows have no value, the first at {_shown(times[empty][0])}"
+        yield f"empty: {int(empty.sum())} rows have no value, the first at {shown(times[empty][0])}"
     if len(values) < rules.needed:
         yield f"short: got {len(values)} steps, expected at least {rules.needed} for a season and the backtests"
     if len(values) and not values.any():
@@ -109,5 +109,6 @@ def microseconds(time: datetime) -> int:
     return (time - datetime(1970, 1, 1, tzinfo=UTC)) // _MICROSECOND
 
 
-def _shown(us: "np.int64 | int") -> str:
+def shown(us: "np.int64 | int") -> str:
+    """A time in microseconds since 1970, for people."""
     return (datetime(1970, 1, 1, tzinfo=UTC) + int(us) * _MICROSECOND).strftime("%Y-%m-%d %H:%M")

@@ -11,7 +11,7 @@ from almanac.errors import DataError
 from almanac.forecast.intervals import coverage_of
 from almanac.forecast.published import PublishedTable
 from almanac.forecast.results import GRAIN
-from almanac.forecast.versions import VersionTable, results_of
+from almanac.forecast.versions import results_of, set_aside
 from almanac.journal.journal import Journal
 from almanac.journal.records import Decision, DecisionKind, RunRef
 
@@ -50,7 +50,7 @@ def judge_version(
     accepted = all(one.passed for one in outcomes)
     reasons = tuple(f"{one.name}: {one.reason}" for one in outcomes if accepted or not one.passed)
     figures = {one.name: one.measured for one in outcomes} | {"grains": float(len(results))}
-    figures["set_aside"] = float(len(VersionTable.of(home, model).read(version)) - len(results))
+    figures["set_aside"] = float(len(set_aside(model, home, version)))
     decision = Decision(model.name, DecisionKind.GATES, accepted, reasons, now, run, version, figures)
     journal.record_decision(decision)
     return decision

@@ -12,6 +12,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Known:
+    """What is known ahead of one series: `values` is of shape (its steps + horizon, columns)."""
+
+    columns: tuple[str, ...]
+    values: "Array"
+
+
+@dataclass(frozen=True)
 class Panel:
     """Series that end at the same step.
 
@@ -21,30 +29,51 @@ class Panel:
     Attributes:
         values: of shape (series, steps); shorter series have NaN in front.
         lengths: of each series, of shape (series,).
+        known: what is known ahead, of shape (series, steps + horizon, columns); None: there is no calendar.
+        columns: their names.
+        hidden: how many steps of the series are not shown.
     """
 
     values: "Array"
     lengths: "npt.NDArray[np.int64]"
+    known: "Array | None" = None
+    columns: tuple[str, ...] = ()
+    hidden: int = 0
 
     @classmethod
-    def of(cls, series: "Sequence[Array]") -> "Panel":
-        """Put series side by side, by their ends."""
+    def of(
+        cls, series: "Sequence[Array]", known: "Sequence[Array | None]" = (), columns: tuple[str, ...] = ()
+    ) -> "Panel":
+        """Put series side by side, by their ends; `known` is of shape (steps + horizon, columns) each."""
         import numpy as np
 
         lengths = np.array([len(each) for each in series], dtype=np.int64)
         values = np.full((len(series), int(lengths.max(initial=0))), np.nan)
         for row, each in zip(values, series, strict=True):
             row[len(row) - len(each) :] = each
-        return cls(values, lengths)
+        calendars = [each for each in known if each is not None]
+        if not calendars:
+            return cls(values, lengths)
+        ahead = max(len(each) - int(length) for each, length in zip(calendars, lengths, strict=True))
+        together = np.full((len(series), values.shape[1] + ahead, calendars[0].shape[1]), np.nan)
+        for place, calendar in zip(together, calendars, strict=True):
+            place[len(place) - len(calendar) :] = calendar
+        return cls(values, lengths, together, columns)
 
     def __len__(self) -> int:
         return len(self.lengths)
 
     def before(self, steps: int) -> "Panel":
-        """The same series without their last steps: what a forecast of that time could see."""
+        """The same series without their last steps: what a forecast of that time could see.
+
+        Of the calendar it could see as far ahead as today's forecast can.
+        """
         if not steps:
             return self
-        return Panel(self.values[:, :-steps], (self.lengths - steps).clip(min=0))
+        known = None if self.known is None else self.known[:, :-steps]
+        return Panel(
+            self.values[:, :-steps], (self.lengths - steps).clip(min=0), known, self.columns, self.hidden + steps
+        )
 
     def last(self, steps: int) -> "Array":
         """The last steps of all series, with NaN where a series is shorter."""
@@ -59,6 +88,15 @@ class Panel:
         import numpy as np
 
         return np.ascontiguousarray(self.values[number, self.values.shape[1] - self.lengths[number] :])
+
+    def known_of(self, number: int) -> Known | None:
+        """The calendar of one series."""
+        import numpy as np
+
+        if self.known is None:
+            return None
+        first = self.values.shape[1] - self.lengths[number]
+        return Known(self.columns, np.ascontiguousarray(self.known[number, first:]))
 
 
 def unknown(panel: Panel, horizon: int) -> "Array":

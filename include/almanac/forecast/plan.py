@@ -1,17 +1,20 @@
 """Which grains are forecast, which are set aside, and which of them nobody has computed yet."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from almanac.config.home import Home
 from almanac.config.schema import ForecastModel
 from almanac.config.sections.forecast import Forecast
+from almanac.forecast.calendar.calendar_table import read_calendar
 from almanac.forecast.fingerprint import code_sha256, declaration_sha256, key_of
 from almanac.forecast.frame import FrameRules, frame_problems, problems_of
+from almanac.forecast.global_candidate.fit_table import FitTable, choose_fit, key_with_fit
+from almanac.forecast.hierarchy.nodes import Sums
 from almanac.forecast.results import ResultTable
-from almanac.forecast.series import GrainReader
+from almanac.forecast.series import GrainReader, Series
 
 _TASK_S, _MOST_GRAINS = 60.0, 2_000  # of memory for their backtests
 _RULES_S = 0.003  # of all simple rules together, for a grain and origin
@@ -29,6 +32,10 @@ class Plan:
         keys: grain -> key of its result.
         aside: grain -> why it is set aside.
         problems: why nothing is forecast at all; empty: something is.
+        fit: the name of the global candidate's fit; empty: none is declared.
+        members: grain -> hash of what that is fitted on.
+        totals: total of the hierarchy -> key of its result; none where totals have no forecast of their own.
+        sums: the series of these.
     """
 
     dataset_version: int
@@ -36,6 +43,10 @@ class Plan:
     keys: Mapping[str, str] = field(repr=False)
     aside: Mapping[str, str] = field(repr=False)
     problems: tuple[str, ...] = ()
+    fit: str = ""
+    members: Mapping[str, str] = field(default_factory=dict, repr=False)
+    totals: Mapping[str, str] = field(default_factory=dict, repr=False)
+    sums: Mapping[str, Series] = field(default_factory=dict, repr=False)
 
     @property
     def origin(self) -> str:
@@ -66,6 +77,7 @@ def make_plan(
         as_of: forecast from there, as if no later row had come; None: from the newest row.
 
     Raises:
+        ConfigError: the calendar is not what it must be.
         DataError: there is no dataset, or no such version.
         TransientError: the store is unreachable.
     """
@@ -75,20 +87,43 @@ def make_plan(
     if newest is None:
         return Plan(reader.version, None, {}, {}, tuple(frame_problems(model, 0, {})))
     rules = FrameRules.of(model, newest, limit)
-    making = declaration_sha256(model) + code_sha256()
-    keys, aside = dict[str, str](), dict[str, str]()
+    calendar = read_calendar(model, home)
+    making = declaration_sha256(model) + code_sha256() + calendar.names
+    keys, aside, sums = dict[str, str](), dict[str, str](), Sums(model.forecast)
     for series in reader.read(grains):
-        if problems := problems_of(series.times, series.values, rules):
-            aside[series.grain] = "; ".join(problems)
+        problems = problems_of(series.times, series.values, rules)
+        known = None if problems else calendar.of_grain(series.grain, series.times)
+        if why := "; ".join(problems) or calendar.problem(series.times, known):
+            aside[series.grain] = why
         else:
-            keys[series.grain] = key_of(series.grain, series.times, series.values, making)
-    return Plan(reader.version, newest, keys, aside, tuple(frame_problems(model, len(grains), aside)))
+            keys[series.grain] = key_of(series.grain, series.times, series.values, making, known)
+            sums.add(series.grain, series.times, series.values)
+    summed = {name: Series(name, *both) for name, both in sums.series.items()}
+    summed = {name: one for name, one in summed.items() if not problems_of(one.times, one.values, rules)}
+    totals = {
+        name: key_of(name, one.times, one.values, making, calendar.of_grain(name, one.times))
+        for name, one in summed.items()
+    }
+    refused = tuple(frame_problems(model, len(grains), aside))
+    plan = Plan(reader.version, newest, keys, aside, refused, totals=totals, sums=summed)
+    declared = model.forecast.candidates.over_all
+    if declared is None:
+        return plan
+    fit = choose_fit(FitTable.of(home, model), plan.origin, keys, declared.refit_share)
+    of_grains, of_totals = ({name: key_with_fit(key, fit) for name, key in each.items()} for each in (keys, totals))
+    return replace(plan, keys=of_grains, totals=of_totals, fit=fit, members=keys)
 
 
 def missing_grains(plan: Plan, results: ResultTable) -> list[str]:
     """The grains whose result nobody has computed yet, in any run, sorted."""
     known = results.keys(plan.origin)
     return sorted(grain for grain, key in plan.keys.items() if key not in known)
+
+
+def missing_totals(plan: Plan, results: ResultTable) -> list[str]:
+    """The totals whose result nobody has computed yet, sorted."""
+    known = results.keys(plan.origin)
+    return sorted(name for name, key in plan.totals.items() if key not in known)
 
 
 def chunk_size(forecast: Forecast) -> int:

@@ -94,6 +94,7 @@ def result_rows(origin: str, keys: "list[str]", grains: "list[str]", found: "lis
     """Results as rows. They hold no time of the clock and no name of a run: the same work gives the same bytes.
 
     `absolute_error` and `signed_error` are of held-out backtests; `error` is the one by which the candidate was chosen.
+    `held_out` is of shape (origins, horizon), row by row.
     Rows of former releases have `intervals` and `covered` instead of what begins with `origins`.
     """
     import polars as pl
@@ -120,6 +121,8 @@ def result_rows(origin: str, keys: "list[str]", grains: "list[str]", found: "lis
             "scale": [one.scale.tolist() for one in found],
             "step_errors": [abs(one.held_out).mean(axis=0).tolist() for one in found],
             "autocorrelation": [one.autocorrelation for one in found],
+            "left_out": [json.dumps(one.left_out) for one in found],
+            "held_out": [one.held_out.ravel().tolist() for one in found],
             "parameters": [json.dumps(one.parameters) for one in found],
             "trend_strength": [one.traits.trend_strength for one in found],
             "seasonal_strength": [json.dumps(one.traits.seasonal_strength) for one in found],
@@ -127,6 +130,6 @@ def result_rows(origin: str, keys: "list[str]", grains: "list[str]", found: "lis
         },
         schema_overrides={
             "members": pl.List(pl.String),
-            **dict.fromkeys(("forecast", "scores", "scale", "step_errors"), pl.List(pl.Float64)),
+            **dict.fromkeys(("forecast", "scores", "scale", "step_errors", "held_out"), pl.List(pl.Float64)),
         },
     )

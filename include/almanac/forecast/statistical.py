@@ -4,10 +4,11 @@ from typing import TYPE_CHECKING
 
 from almanac.config.sections.forecast import Forecast
 from almanac.forecast.arima_search import search_arima
+from almanac.forecast.calendar.effects import regressors
 from almanac.forecast.fitted import Fit, Fitted, as_array, coefficients, quiet
 
 if TYPE_CHECKING:
-    from almanac.forecast.panel import Array
+    from almanac.forecast.panel import Array, Known
 
 
 def fits_of(forecast: Forecast) -> dict[str, Fit]:
@@ -41,7 +42,7 @@ def finite(values: "Array") -> "Array":
 
 
 def _ets(season: int, *, trend: bool, damped: bool) -> Fit:
-    def forecast(series: "Array", horizon: int) -> Fitted:
+    def forecast(series: "Array", horizon: int, _known: "Known | None" = None) -> Fitted:
         from statsmodels.tsa.exponential_smoothing.ets import ETSModel
 
         seasonal = {"seasonal": "add", "seasonal_periods": season} if season > 1 else {}
@@ -62,19 +63,20 @@ def _ets(season: int, *, trend: bool, damped: bool) -> Fit:
 
 
 def _arima(order: tuple[int, int, int], seasonal: tuple[int, int, int, int]) -> Fit:
-    def forecast(series: "Array", horizon: int) -> Fitted:
+    def forecast(series: "Array", horizon: int, known: "Known | None" = None) -> Fitted:
         from statsmodels.tsa.arima.model import ARIMA
 
+        inputs = regressors(known, len(series))
         with quiet():
-            fitted = ARIMA(series, order=order, seasonal_order=seasonal).fit()
-            parameters = {"order": list(order), "seasonal": list(seasonal), **coefficients(fitted)}
-            return Fitted(as_array(fitted.forecast(horizon)), parameters)
+            fitted = ARIMA(series, exog=inputs.seen, order=order, seasonal_order=seasonal).fit()
+            parameters = {"order": list(order), "seasonal": list(seasonal), **inputs.named(coefficients(fitted))}
+            return Fitted(as_array(fitted.forecast(horizon, exog=inputs.coming)), parameters)
 
     return forecast
 
 
 def _theta(season: int) -> Fit:
-    def forecast(series: "Array", horizon: int) -> Fitted:
+    def forecast(series: "Array", horizon: int, _known: "Known | None" = None) -> Fitted:
         import pandas as pd
         from statsmodels.tsa.forecasting.theta import ThetaModel
 
@@ -89,7 +91,7 @@ def _theta(season: int) -> Fit:
 
 
 def _mstl(seasons: tuple[int, ...]) -> Fit:
-    def forecast(series: "Array", horizon: int) -> Fitted:
+    def forecast(series: "Array", horizon: int, _known: "Known | None" = None) -> Fitted:
         import numpy as np
         from statsmodels.tsa.seasonal import MSTL
 
@@ -98,7 +100,7 @@ def _mstl(seasons: tuple[int, ...]) -> Fit:
             raise ValueError(f"decomposition needs two seasons; got {len(series)} steps, season {list(seasons)}")
         with quiet():
             parts = np.asarray(MSTL(series, periods=usable).fit().seasonal).reshape(len(series), len(usable))
-        rest = _ets(1, trend=True, damped=True)(series - parts.sum(axis=1), horizon)
+        rest = _ets(1, trend=True, damped=True)(series - parts.sum(axis=1), horizon, None)
         ahead = [np.resize(part[-season:], horizon) for season, part in zip(usable, parts.T, strict=True)]
         return Fitted(rest.values + np.sum(ahead, axis=0), {"seasons": usable, **rest.parameters})
 

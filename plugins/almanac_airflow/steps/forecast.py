@@ -52,22 +52,43 @@ def check(context: "RunContext", model: ForecastModel, as_of: str | None = None)
 
 def plan(context: "RunContext", model: ForecastModel, checked: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The grains whose result is missing, in chunks for one task each."""
-    from almanac.forecast.plan import chunk_size, chunks, missing_grains
+    from almanac.forecast.plan import chunk_size, chunks, missing_grains, missing_totals
     from almanac.forecast.results import ResultTable
 
     found = _plan(context, model, checked)
     missing = missing_grains(found, ResultTable.of(context.home, model))
     print(f"{len(missing)} of {len(found.keys)} grains have no result yet")  # noqa: T201 - the task's log
-    where = {"dataset_version": found.dataset_version, "origin": found.origin}
-    return [{**where, "grains": chunk} for chunk in chunks(missing, chunk_size(model.forecast))]
+    where = {"dataset_version": found.dataset_version, "origin": found.origin, "fit": found.fit}
+    size, totals = chunk_size(model.forecast), missing_totals(found, ResultTable.of(context.home, model))
+    return [
+        *({**where, "grains": chunk} for chunk in chunks(missing, size)),
+        *({**where, "totals": chunk, "checked": dict(checked)} for chunk in chunks(totals, size)),
+    ]
+
+
+def fit(context: "RunContext", model: ForecastModel, checked: Mapping[str, Any]) -> dict[str, Any]:
+    """Fit the global candidate to all grains, unless the fit that the plan uses is there or no result is missing."""
+    from almanac.forecast.global_candidate.make_fit import make_fit
+    from almanac.forecast.plan import missing_grains, missing_totals
+    from almanac.forecast.results import ResultTable
+
+    found = _plan(context, model, checked)
+    results = ResultTable.of(context.home, model)
+    if not missing_grains(found, results) and not missing_totals(found, results):
+        return {"fit": found.fit, "fitted": False, "failure": ""}
+    return make_fit(model, context.home, found)
 
 
 def forecast(context: "RunContext", model: ForecastModel, chunk: Mapping[str, Any]) -> dict[str, Any]:
-    """Compute and commit the results of one chunk."""
+    """Compute and commit the results of one chunk: of grains, or of totals, whose series are the sums of the plan's."""
     from almanac import failpoints
-    from almanac.forecast.compute import compute_chunk
+    from almanac.forecast.compute import compute_chunk, compute_series
 
-    where = {"dataset_version": chunk["dataset_version"], "origin": chunk["origin"]}
+    if "totals" in chunk:
+        sums = _plan(context, model, chunk["checked"]).sums
+        of = {"origin": chunk["origin"], "fit": chunk["fit"], "on_step": failpoints.failpoint}
+        return compute_series(model, context.home, [sums[name] for name in chunk["totals"]], **of)
+    where = {name: chunk[name] for name in ("dataset_version", "origin", "fit")}
     return compute_chunk(model, context.home, chunk["grains"], **where, on_step=failpoints.failpoint)
 
 

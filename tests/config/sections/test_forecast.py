@@ -30,8 +30,13 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "parameter of none": ({"candidates": {"naive": {"lags": 3}}}, r"forecast.candidates.naive.lags: unknown key"),
     "interval of all": ({"intervals": [1.0]}, r"forecast.intervals.0: expected less than 1"),
     "limits crossed": ({"limits": {"min": 5, "max": 1}}, r"min must be below max; got min 5.0, max 1.0"),
+    "two calendars": (
+        {"calendar": {"file": "a.csv", "model": "promotions"}},
+        r"either file or model; got file 'a.csv', model 'promotions'",
+    ),
+    "calendar of another folder": ({"calendar": "../holidays.csv"}, r"forecast.calendar: .*got '../holidays.csv'"),
+    "another estimator": ({"candidates": {"global": {"estimator": "xgboost"}}}, r"candidates.global.estimator: "),
     "damped nothing": ({"candidates": {"ets": {"trend": False}}}, r"damped: only a trend can be"),
-    "not built": ({"calendar": "holidays.csv"}, r"forecast.calendar: unknown key"),
 }
 
 

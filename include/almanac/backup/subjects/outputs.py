@@ -7,7 +7,7 @@ from almanac.backup.subjects.delta import delta_files
 from almanac.config.home import Home
 from almanac.data.table.loss import refuse_losses
 
-TABLES = ("predictions", "quarantine/rows", "forecast/results", "forecast/versions")
+TABLES = ("predictions", "quarantine/rows", "forecast/results", "forecast/versions", "forecast/fits")
 
 
 def table_locations(home: Home, model: str) -> dict[str, str]:
@@ -20,6 +20,7 @@ def table_locations(home: Home, model: str) -> dict[str, str]:
                 home.quarantined_rows_of(model),
                 home.forecast_results_of(model),
                 home.forecast_versions_of(model),
+                home.forecast_fits_of(model),
             ),
             strict=True,
         )

@@ -8,6 +8,9 @@ from pydantic import Field, field_validator, model_validator
 from almanac.config.grammar.section import Section, Share
 from almanac.config.grammar.types import Cron, Duration
 from almanac.config.sections.dataset import Dataset
+from almanac.config.sections.forecasting.calendar import Calendar
+from almanac.config.sections.forecasting.global_candidate import GlobalCandidate
+from almanac.config.sections.forecasting.hierarchy import Columns, Method, check_hierarchy
 
 Steps = Annotated[int, Field(ge=1, le=10_000)]
 Season = Annotated[int, Field(ge=2, le=10_000)]
@@ -79,6 +82,7 @@ class Candidates(Section):
     arima: Arima | None = None
     theta: Plain | None = Field(None, description="The Theta method, without a season where none is declared.")
     mstl: Plain | None = Field(None, description="Decomposition by all seasons; the rest by exponential smoothing.")
+    over_all: GlobalCandidate | None = Field(None, alias="global", description="One fit over all grains.")
 
 
 class CandidateChoice(Section):
@@ -147,6 +151,13 @@ class Forecast(Section):
     grain: tuple[str, ...] = Field(min_length=1, description="The columns that tell the series apart.")
     horizon: Steps = Field(description="How many steps ahead; all of them are forecast at once.")
     season: tuple[Season, ...] = Field((), description="Steps of a season; of several, the first is what counts most.")
+    calendar: Calendar | None = Field(None, description="Columns that are known ahead; a name alone is a CSV file.")
+    hierarchy: tuple[Columns, ...] = Field(
+        (), description="Levels of totals, the last one is the grain: [[Region], [Region, Store]]."
+    )
+    reconcile: Method = Field(
+        "mint_shrink", description="How forecasts of totals and grains are made to agree; bottom_up: by sums alone."
+    )
     candidates: Candidates
     choose: CandidateChoice = CandidateChoice()
     intervals: tuple[Level, ...] = Field((0.8, 0.95), description="The share of values that each claims to hold.")
@@ -207,6 +218,7 @@ def check_forecast(forecast: Forecast, dataset: Dataset) -> None:
             f"forecast.grain must be the columns of dataset.key beside dataset.time, or a grain would have several rows"
             f" for one time; got grain {list(forecast.grain)}, key {list(dataset.key)}, time {dataset.time!r}"
         )
+    check_hierarchy(forecast.hierarchy, forecast.grain)
     if taken := sorted(_PUBLISHED.intersection(forecast.grain)):
         raise ValueError(f"forecast.grain: {taken} are columns of the published forecast, too; rename them")
     if odd := [name for name in forecast.grain if columns[name].type not in ("string", "integer")]:

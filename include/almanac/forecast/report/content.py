@@ -14,9 +14,10 @@ from almanac.forecast.past.accuracy import by_step, level_name, past_forecasts, 
 from almanac.forecast.published import PublishedTable
 from almanac.forecast.report.charts import SeriesChart
 from almanac.forecast.report.differences import MovedGrain, by_period, moved_grains, shared_rows
+from almanac.forecast.report.totals import Totals, of_all, totals_shown
 from almanac.forecast.results import GRAIN, ORIGIN
 from almanac.forecast.series import GrainReader
-from almanac.forecast.versions import VersionTable, results_of, set_aside
+from almanac.forecast.versions import VersionTable, coherent_of, results_of, set_aside
 from almanac.journal.journal import Journal
 from almanac.journal.records import Decision, DecisionKind
 
@@ -53,7 +54,8 @@ class Content:
         changed_candidates: "from, now to" -> how many grains.
         steps: how past forecasts have turned out, by step ahead.
         turned_out: the grains of past forecasts with the largest errors.
-        groups: totals of the leading grain columns.
+        groups: totals of the leading grain columns, or those of the hierarchy.
+        totals: of the hierarchy; None: none is declared.
         aside: grain -> why it is set aside; `aside_kinds` -> how many.
         adjustments: those that are active.
         total, pictures: drawn.
@@ -71,6 +73,7 @@ class Content:
     steps: "pl.DataFrame"
     turned_out: "pl.DataFrame"
     groups: "pl.DataFrame"
+    totals: Totals | None
     aside: Mapping[str, str]
     aside_kinds: Mapping[str, int]
     adjustments: Sequence[Adjustment]
@@ -97,6 +100,8 @@ def gather(model: ForecastModel, home: Home, journal: Journal, version: str, *, 
     past = past_forecasts(model, home, also=version)
     active = [one for one in adjustments_of(journal, model.name) if one.is_active(now)]
     reader = GrainReader.of(model, home, dataset_version)
+    coherent = coherent_of(model, home, version)
+    totals = None if coherent is None else totals_shown(model, coherent, version)
     return Content(
         version=version,
         decision=next(iter(journal.decisions(model.name, DecisionKind.GATES, limit=1, subject=version)), None),
@@ -109,11 +114,12 @@ def gather(model: ForecastModel, home: Home, journal: Journal, version: str, *, 
         changed_candidates=_changed(results, theirs),
         steps=by_step(past, model.forecast.intervals),
         turned_out=_turned_out(past),
-        groups=_groups(model, rows),
+        groups=_groups(model, rows) if totals is None else totals.by_total,
+        totals=totals,
         aside=aside,
         aside_kinds=Counter(kind.partition(":")[0] for why in aside.values() for kind in why.split("; ")),
         adjustments=active,
-        total=_total(model, reader, results, rows, earlier),
+        total=_total(model, reader, results, rows, earlier, totals),
         pictures=_pictures(model, reader, results.head(CHARTS), rows, earlier, active),
     )
 
@@ -176,8 +182,9 @@ def _total(
     results: "pl.DataFrame",
     rows: "pl.DataFrame",
     earlier: "pl.DataFrame | None",
+    totals: Totals | None,
 ) -> Picture:
-    """The sum over all grains; its interval is not known, because that of each grain says nothing of their sum."""
+    """The sum over all grains. Those of the grains say nothing of its interval: only a hierarchy's own backtests do."""
     import polars as pl
 
     times = [_origin(results) - model.dataset.step * back for back in range(_past(model))]
@@ -189,7 +196,15 @@ def _total(
     if earlier is not None:
         both = earlier.join(rows.select(GRAIN).unique(), on=GRAIN, how="semi")
         before = _from(both.group_by("time").agg(pl.col("forecast").sum()).sort("time"), _origin(results), model)
-    chart = SeriesChart(actual.to_list(), ahead.to_list(), before=before)
+    name, whole = (
+        level_name(max(model.forecast.intervals, default=0.0)),
+        None if totals is None else of_all(totals, model),
+    )
+    low, high = (
+        [] if whole is None or f"{side}_{name}" not in whole.columns else whole[f"{side}_{name}"].to_list()
+        for side in ("lower", "upper")
+    )
+    chart = SeriesChart(actual.to_list(), ahead.to_list(), low, high, before=before)
     return Picture("", f"All {len(results)} grains together", chart.svg("the sum of all grains"))
 
 
@@ -255,6 +270,7 @@ def traits_shown(row: Mapping[str, Any]) -> dict[str, str]:
         "trend": f"{row['trend_strength']:.2f}, {row['growth']:+.1%} a season",
         "seasons": ", ".join(f"{season}: {strength:.2f}" for season, strength in seasons.items()) or "–",
         "autocorrelation": f"{row['autocorrelation']:+.2f}",
+        "left_out": "; ".join(f"{name}: {why}" for name, why in json.loads(row.get("left_out") or "{}").items()),
         "parameters": "; ".join(
             f"{name}: " + ", ".join(f"{key} {value}" for key, value in some.items()) for name, some in fitted.items()
         ),

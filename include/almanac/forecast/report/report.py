@@ -16,14 +16,23 @@ if TYPE_CHECKING:
     import polars as pl
 
 _TEMPLATE = "forecast/report/report.html.j2"
-_NOT_LISTED = ("key", "origin", "scores", "scale", "origins", "intervals", "covered")  # for programs of our own
+_NOT_LISTED = (
+    "key",
+    "origin",
+    "scores",
+    "scale",
+    "origins",
+    "intervals",
+    "covered",
+    "held_out",
+)  # for programs of our own
 
 
 def write_report(model: ForecastModel, home: Home, journal: Journal, version: str, *, now: datetime) -> str:
     """Write the page of a version and give its URI; a page of the same version is replaced.
 
     Beside it: `.csv` and `.parquet` with the row of each grain and step, and `_grains.csv` with what is known of each
-    grain.
+    grain; of a hierarchy, `_totals.csv` and `_totals.parquet` with the row of each total and step.
 
     Raises:
         DataError: there is no such version.
@@ -36,6 +45,7 @@ def write_report(model: ForecastModel, home: Home, journal: Journal, version: st
     for ending, data in {
         ".csv": found.rows.write_csv().encode(),
         ".parquet": _parquet(found.rows),
+        **_total_files(found),
         "_grains.csv": grain_rows(found.results).write_csv().encode(),
         ".html": render_report(model, found, now=now).encode(),  # last: it links to the others
     }.items():
@@ -61,6 +71,7 @@ def render_report(model: ForecastModel, found: Content, *, now: datetime) -> str
         steps=list(found.steps.iter_rows(named=True)),
         turned_out=list(found.turned_out.head(content.MOVED).iter_rows(named=True)),
         groups=list(found.groups.head(content.GROUPS).iter_rows(named=True)),
+        group_names=model.forecast.grain[: None if found.totals else -1],
         levels={level: level_name(level) for level in model.forecast.intervals},
         backtests=_by_step(results),
         step_names={name: name for name in found.periods} | {"step": _step_name(model)},
@@ -85,6 +96,13 @@ def grain_rows(results: "pl.DataFrame") -> "pl.DataFrame":
     lists = [name for name, dtype in kept.schema.items() if isinstance(dtype, pl.List)]
     texts = [pl.col(name).cast(pl.List(pl.String)).list.join(" ") for name in lists]
     return kept.with_columns(texts)
+
+
+def _total_files(found: Content) -> dict[str, bytes]:
+    if found.totals is None:
+        return {}
+    rows = found.totals.rows
+    return {"_totals.csv": rows.write_csv().encode(), "_totals.parquet": _parquet(rows)}
 
 
 def _step_name(model: ForecastModel) -> str:

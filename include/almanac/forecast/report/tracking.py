@@ -46,7 +46,7 @@ def log_version(
 
 def _params(model: ForecastModel) -> dict[str, Any]:
     declared = model.forecast
-    names = sorted(declared.candidates.model_dump(exclude_none=True))
+    names = sorted(declared.candidates.model_dump(exclude_none=True, by_alias=True))
     return {
         "horizon": declared.horizon,
         "season": ",".join(map(str, declared.season)),

@@ -1,0 +1,1 @@
+"""Parts of the section `forecast`: known-ahead columns, candidates over all grains, totals."""

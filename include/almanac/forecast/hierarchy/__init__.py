@@ -1,0 +1,1 @@
+"""Totals over grains: their own series, and forecasts of totals and grains that agree."""
