@@ -33,6 +33,7 @@ _VERSIONS = {
     "training": "mlflow_run_id",
 }
 _ROWS = {"dataset": "published_rows", "predictions": "rows"}
+_OF_OWNER = ("dataset", "landing", "quarantine")  # of a shared dataset: those of the model that it belongs to
 _TABLES = {"dataset": Home.dataset_of, "predictions": Home.predictions_of, "landing": Home.landing_of}
 
 
@@ -97,7 +98,13 @@ def _output(model: str, what: str, facts: Facts, rows: int | None) -> "OutputDat
 def _name_of(model: str, what: str) -> dict[str, str]:
     from airflow.providers.openlineage import conf
 
-    return {"namespace": f"almanac://{conf.namespace()}", "name": f"{model}/{what}"}
+    return {"namespace": f"almanac://{conf.namespace()}", "name": f"{_whose(model, what)}/{what}"}
+
+
+def _whose(model: str, what: str) -> str:
+    """The model itself, or the one whose dataset it shares."""
+    declared = _declared(model) if what in _OF_OWNER else None
+    return model if declared is None else declared.dataset_owner
 
 
 def _facets(model: str, what: str, facts: Facts) -> dict[str, Any]:
@@ -110,7 +117,7 @@ def _facets(model: str, what: str, facts: Facts) -> dict[str, Any]:
     if version is not None:
         facets["version"] = dataset_version_dataset.DatasetVersionDatasetFacet(datasetVersion=str(version))
     if what in _TABLES:
-        place = place_of(_TABLES[what](Home(), model))
+        place = place_of(_TABLES[what](Home(), _whose(model, what)))
         facets["symlinks"] = known.symlinks_dataset.SymlinksDatasetFacet(
             identifiers=[known.symlinks_dataset.Identifier(**place, type="LOCATION")]
         )

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.ai_search.world import World
+from tests.ai_search.world import MODEL, World
 from tests.servers.search import FakeSearch, run, throttled
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
@@ -125,6 +125,13 @@ def test_watch_part_that_cannot_be_read_keeps_what_was_reported_of_it(world: Wor
     assert world.look() == [*wrong, *unknown]
     world.service.answer = None
     assert world.look() == wrong
+
+
+def test_watch_dataset_that_is_shared_is_to_be_named_by_its_owner(world: World) -> None:
+    world.model = MODEL.model_copy(update={"dataset": MODEL.dataset.model_copy(update={"of": "port"})})
+    (subject,) = world.look()
+    assert subject == "search service harbour: dataset of ships cannot be looked at"
+    assert "it shares that of port; name 'port'" in world.words(subject)
 
 
 _PARTS = ("index ships", "indexer archive", "indexer hourly")

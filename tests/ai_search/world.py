@@ -16,6 +16,7 @@ from almanac.alerts.alert_log import AlertLog
 from almanac.alerts.notifier import Notifier
 from almanac.config.files.loader import find_model
 from almanac.config.home import MODELS_FOLDER, Home
+from almanac.config.schema import Declared
 from almanac.config.search_services import SearchIndexes
 from almanac.config.sections.alerts import Alerts
 from almanac.data.sources.http_client import Endpoint
@@ -40,6 +41,7 @@ class World:
     waited: list[float] = field(default_factory=list)
     others: dict[str, dict[str, Any]] = field(default_factory=dict)
     addresses: dict[str, str] = field(default_factory=dict)
+    model: Declared = MODEL
 
     def __post_init__(self) -> None:
         self.home = Home(home=self.root, models=MODELS_FOLDER)
@@ -66,7 +68,9 @@ class World:
         services = {"harbour": {"connection": "almanac_search", **self.declared}, **self.others}
         declared = SearchIndexes.model_validate({"services": services})
         notifier = Notifier(self.journal, Nobody(), lambda _: None, RUN)
-        watched = SearchWatch(self.home, self.journal, {"weather": MODEL}, self._endpoint, self.now, self.waited.append)
+        watched = SearchWatch(
+            self.home, self.journal, {"weather": self.model}, self._endpoint, self.now, self.waited.append
+        )
         watch_all(declared, watched, notifier, Alerts(), RUN)
         return sorted(one.message.subject for one in self.open())
 

@@ -153,6 +153,7 @@ def test_preview_of_files_lands_them_for_the_sharing_model_itself(two: Two, tmp_
     rows.write_csv(path)
     played = preview_files(
         two.sharing.model,
+        two.home,
         [FileContent(path, path.name, "", path.stat().st_size)],
         now=two.owner.now,
         on_progress=lambda _: None,

@@ -270,12 +270,19 @@ def _published(declared: SearchIndex, watched: SearchWatch) -> Published:
 def _rows(place: _Place, published: Published) -> Rows | None:
     """The rows of the dataset now and `patience` ago; None: there is none to compare with, or it cannot be read."""
     dataset, watched = place.declared.dataset, place.watched
-    if dataset is None or published.earlier is None:
+    if dataset is None:
         return None
     try:
         model = watched.models.get(dataset)
         if model is None:
             raise ConfigError(f"dataset {dataset!r}: no such model, or its YAML cannot be read")
+        if not model.is_owner:
+            raise ConfigError(
+                f"dataset {dataset!r}: has no dataset of its own, it shares that of {model.dataset_owner}; name"
+                f" {model.dataset_owner!r}"
+            )
+        if published.earlier is None:
+            return None
         table = DatasetTable.of(watched.home, model, watched.journal)
         return Rows(table.count(), table.count(published.earlier))
     except AlmanacError as error:

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 from airflow.providers.openlineage.extractors.manager import ExtractorManager
 from airflow.providers.openlineage.utils.utils import translate_airflow_asset
 from airflow.sdk import DAG, Asset, TaskInstanceState
@@ -146,6 +147,24 @@ def test_assets_of_any_task_are_converted_with_what_their_event_says(home: Home)
     unknown = translate_airflow_asset(Asset(name="gone", uri="almanac://gone/champion"), None)
     assert unknown is not None
     assert unknown.facets == {}
+
+
+def test_a_shared_dataset_is_told_as_that_of_its_owner(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = tmp_path / "models"
+    shutil.copytree(MODELS_FOLDER, models)
+    weather = yaml.safe_load((models / "weather.yaml").read_text())
+    sharing = {
+        name: one for name, one in weather.items() if name not in ("source", "maintenance", "triggers", "pipelines")
+    }
+    (models / "snow.yaml").write_text(yaml.safe_dump({**sharing, "dataset": {"of": "weather"}}))
+    monkeypatch.setenv("ALMANAC_MODELS", str(models))
+    with DAG("their_dag", schedule=None):
+        inputs = told(of.ScoreOperator(task_id="one", model="snow"))[0]
+    dataset = inputs["almanac://default weather/dataset"]
+    assert dataset.facets["symlinks"].identifiers[0].name == home.dataset_of("weather")
+    assert set(inputs) == {"almanac://default weather/dataset", "almanac://default snow/champion"}
 
 
 def test_an_address_of_something_else_is_not_converted(home: Home) -> None:

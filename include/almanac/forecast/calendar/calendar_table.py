@@ -110,7 +110,7 @@ def read_calendar(model: ForecastModel, home: Home) -> CalendarTable:
         rows, where, time = _read_file(path, model.dataset.time), str(path), model.dataset.time
     else:
         other = find_declared(home.models, str(declared.model))
-        uri, time = home.dataset_of(other.name), other.dataset.time
+        uri, time = home.dataset_of(other.dataset_owner), other.dataset.time
         table = open_table(uri, DatasetTable.of(home, other).version())
         rows, where = collect(scan_table(table), uri), f"the dataset of {other.name}"
         rows = rows.drop([name for name in rows.columns if name.startswith("_")])
