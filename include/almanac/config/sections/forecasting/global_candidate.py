@@ -13,7 +13,7 @@ class GlobalCandidate(Section):
     estimator: Literal["lightgbm"] = Field("lightgbm", description="What is fitted.")
     rounds: Annotated[int, Field(ge=1, le=5_000)] = Field(120, description="Trees.")
     leaves: Annotated[int, Field(ge=2, le=1_000)] = Field(31, description="Of each tree, at most.")
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.08
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = Field(0.08, description="How much each tree corrects.")
     windows: Annotated[int, Field(ge=100, le=5_000_000)] = Field(
         100_000, description="So many moments of the past, evenly of all grains, are trained on; more need more memory."
     )
