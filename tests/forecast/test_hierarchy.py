@@ -12,6 +12,7 @@ import yaml
 from almanac.config.files.loader import find_forecast
 from almanac.config.home import Home
 from almanac.config.schema import ForecastModel
+from almanac.config.sections.forecast import Forecast
 from almanac.data.table.delta_table import read_table
 from almanac.errors import ConfigError
 from almanac.forecast.gates import judge_version
@@ -37,7 +38,7 @@ def home(tmp_path: Path) -> Home:
 def declare(home: Home, **changes: Any) -> ForecastModel:
     columns = {"Region": {"type": "string"}, **MODEL["dataset"]["columns"]}
     dataset = {**MODEL["dataset"], "key": ["Region", "Store", "Date"], "columns": columns}
-    section = {**MODEL["forecast"], "grain": ["Region", "Store"], **FAST, **changes}
+    section = {**MODEL["forecast"], "grain": ["Region", "Store"], **FAST, "reconcile": "mint_shrink", **changes}
     home.models.mkdir(parents=True, exist_ok=True)
     text = yaml.safe_dump({**MODEL, "dataset": dataset, "forecast": section})
     (home.models / "sales.yaml").write_text(text, "utf-8")
@@ -67,6 +68,10 @@ def apart(published: pl.DataFrame, totals: pl.DataFrame) -> float:
         sums = mine.group_by("step").agg(pl.col("forecast").sum()).sort("step")["forecast"].to_numpy()
         worst = max(worst, float(np.abs(sums - np.array(row["forecast"])).max()))
     return worst
+
+
+def test_without_a_declared_method_no_grain_is_corrected() -> None:
+    assert Forecast.model_fields["reconcile"].default == "bottom_up"
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -156,7 +156,9 @@ class Forecast(Section):
         (), description="Levels of totals, the last one is the grain: [[Region], [Region, Store]]."
     )
     reconcile: Method = Field(
-        "mint_shrink", description="How forecasts of totals and grains are made to agree; bottom_up: by sums alone."
+        "bottom_up",
+        description="How forecasts of totals and grains are made to agree; bottom_up: totals are sums. The other methods"
+        " correct grains, so that a single one may become worse than its baseline.",
     )
     candidates: Candidates
     choose: CandidateChoice = CandidateChoice()
