@@ -157,8 +157,8 @@ class Forecast(Section):
     )
     reconcile: Method = Field(
         "bottom_up",
-        description="How forecasts of totals and grains are made to agree; bottom_up: totals are sums. The other methods"
-        " correct grains, so that a single one may become worse than its baseline.",
+        description="How forecasts of totals and grains are made to agree; bottom_up: totals are sums. The other"
+        " methods correct grains, so that a single one may become worse than its baseline.",
     )
     candidates: Candidates
     choose: CandidateChoice = CandidateChoice()
