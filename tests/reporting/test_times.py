@@ -10,7 +10,11 @@ from almanac.config.home import REPOSITORY
 
 _ZONE = re.compile(r"^Z\b|\bUTC\b")
 # A cell of a table whose heading says the zone; a time whose zone is a variable.
-HEADED = {"include/almanac/reporting/templates.py: %Y-%m-%d %H:%M", "include/almanac/reporting/templates.py: %a %H:%M"}
+HEADED = {
+    "include/almanac/reporting/templates.py: %Y-%m-%d %H:%M",
+    "include/almanac/reporting/templates.py: %a %H:%M",
+    "include/almanac/config/grammar/ready_by.py: %H:%M",
+}
 
 
 def times_without_zone(text: str) -> Iterator[str]:
