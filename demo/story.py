@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from almanac.services.services import Services
 
 # What would make the story wait for hours is shorter here than in the shipped configuration.
-COOLDOWN = timedelta(minutes=2)
+COOLDOWN = timedelta(minutes=1)
 SOURCE_OVERLAY = {"settle": "2s", "poll": "1s"}
 POLICY_OVERLAY = {"cooldown": format_duration(COOLDOWN)}
 # Of the stack with Celery.

@@ -129,6 +129,26 @@ def test_task_state_of_a_run_that_was_deleted_is_none(server):
     assert airflow.task_state("d", "r", "t") is None
 
 
+def test_events_that_wait_for_a_run_are_seen_and_none_is_no_error(server):
+    path = "GET /api/v2/dags/d/assets/queuedEvents"
+    server.answers[path] = lambda _: httpx.Response(200, json={"queued_events": [{}], "total_entries": 1})
+    airflow = client(server)
+    assert airflow.has_queued_events("d")
+    server.answers[path] = lambda _: httpx.Response(404, json={"detail": "not found"})
+    assert not airflow.has_queued_events("d")
+
+
+def test_unfinished_runs_are_those_that_are_queued_or_running(server):
+    def answer(request: httpx.Request) -> httpx.Response:
+        state = request.url.params["state"]
+        return httpx.Response(
+            200, json={"dag_runs": [{**RUN, "dag_run_id": state, "state": state}], "total_entries": 1}
+        )
+
+    server.answers["GET /api/v2/dags/~/dagRuns"] = answer
+    assert [run.run_id for run in client(server).unfinished()] == ["queued", "running"]
+
+
 def test_dag_ids_reads_all_pages(server):
     known = [{"dag_id": f"d{number:03}"} for number in range(130)]
 

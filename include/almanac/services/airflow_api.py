@@ -175,6 +175,23 @@ class AirflowClient:
             _dag_run(each) for each in self.listed(f"/dags/{dag_id}/dagRuns", "dag_runs", order_by="run_after")
         )
 
+    def unfinished(self) -> tuple[DagRun, ...]:
+        """List the runs of all DAGs that are queued or running."""
+        states = ("queued", "running")  # a run that goes on from one to the other is in both lists, or in the second
+        found = (
+            each
+            for state in states
+            for each in self.listed("/dags/~/dagRuns", "dag_runs", order_by="run_after", state=state)
+        )
+        return tuple(_dag_run(each) for each in found)
+
+    def has_queued_events(self, dag_id: str) -> bool:
+        """Whether events of assets wait for a run of a DAG, or for the other assets that it needs."""
+        try:
+            return bool(_object(self.call("GET", f"/dags/{dag_id}/assets/queuedEvents"))["total_entries"])
+        except _NotFoundError:
+            return False
+
     def wait(self, dag_id: str, run_id: str, *, timeout_s: float, poll_s: float = 0.5) -> DagRun:
         """Wait until a run has finished, well or not; a server that is too busy to answer is asked again.
 
