@@ -61,7 +61,8 @@ TRIGGERS_OVERLAY = {
         "end": "2021-02-01T00:00:00Z",
     },
 }
-PIPELINES_OVERLAY = {"ingest": {"when": "arrival or schedule or tides"}}
+# Without the schedule of each ten minutes: its run would now and then take a file that a step is about to watch.
+PIPELINES_OVERLAY = {"ingest": {"when": "arrival or tides"}}
 # As good on this weather as the shipped hundred, in less than half of the time.
 TREES = 40
 # A new champion that gives a fiftieth of the hours another label waits for a person: in this story, the second one.
