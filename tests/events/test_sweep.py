@@ -396,3 +396,41 @@ def test_states_files_left_count_only_where_ingest_has_no_schedule_of_its_own(wo
     assert world.states().of(alone, "arrival").startswith("1 files, ")
     assert world.states().of(MODEL, "arrival") == ""
     assert "ingest_weather" in world.sweep(alone)
+
+
+ALONE = MODEL.model_copy(update={"pipelines": {"ingest": Pipeline(when="arrival")}})
+
+
+def test_states_other_bytes_under_the_same_name_are_another_state(world: World) -> None:
+    folder = Path(world.home.landing_of("weather"))
+    folder.mkdir(parents=True)
+    world.now = datetime.now(UTC) + timedelta(hours=1)
+    (folder / "a.csv").write_text("broken\n", "utf-8")
+    first = world.states().of(ALONE, "arrival")
+    (folder / "a.csv").write_text("mended\n", "utf-8")
+    assert world.states().of(ALONE, "arrival") not in ("", first)
+
+
+def test_states_file_that_an_ingest_has_left_is_another_state_when_patience_is_over(world: World) -> None:
+    folder = Path(world.home.landing_of("weather"))
+    folder.mkdir(parents=True)
+    (folder / "a.csv").write_text("x\n", "utf-8")
+    settled = datetime.now(UTC) + MODEL.source.settle + timedelta(seconds=10)
+    world.now = settled
+    first = world.states().of(ALONE, "arrival")
+    world.now = settled + timedelta(seconds=1)
+    assert world.states().of(ALONE, "arrival") == first != ""
+    world.now = settled + MODEL.source.patience
+    assert world.states().of(ALONE, "arrival") not in ("", first)
+
+
+def test_states_files_are_handled_by_their_records_alone(world: World) -> None:
+    """A run that has looked, and then failed to publish, has handled nothing."""
+    folder = Path(world.home.landing_of("weather"))
+    folder.mkdir(parents=True)
+    (folder / "a.csv").write_text("x\n", "utf-8")
+    world.now = datetime.now(UTC) + timedelta(hours=1)
+    state = world.states().of(ALONE, "arrival")
+    record_handled(world.context(), ALONE, "ingest", {"arrival": state})
+    assert "arrival" not in handled(world.journal, ALONE, "ingest")
+    assert "ingest_weather" in world.sweep(ALONE)

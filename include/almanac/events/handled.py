@@ -17,8 +17,9 @@ from almanac.journal.journal import Journal
 from almanac.journal.records import Watermark, WindowRecord, WindowState
 from almanac.registry.run_context import RunContext
 
-# What is handled by an answer of its own, whichever run gives it; see `requests` and `claims.shadow_verdict`.
-_ANSWERED = frozenset({"retrain_request", "shadow"})
+# What is handled by an answer of its own, whichever run gives it; see `requests` and `claims.shadow_verdict`. Of files
+# it is their record: while one has none, ingest has work to do, whatever a run has looked at before.
+_ANSWERED = frozenset({"retrain_request", "shadow", "arrival"})
 _ANNOUNCED = frozenset({WindowState.DONE, WindowState.LATE})
 _BEGUN = "(begun)"  # says that a DAG was looked at; no trigger is called so
 

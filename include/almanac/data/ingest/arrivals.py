@@ -64,13 +64,20 @@ def find_batches(
 
 
 def files_left(model: Declared, home: Home, journal: Journal, now: datetime) -> list[str]:
-    """The URIs of the files that nobody dealt with although they have long settled, sorted.
+    """The files that nobody dealt with although they have long settled, a line for each, sorted.
+
+    A line is another one when other bytes come under the same name, and when `source.patience` is over, for which an
+    ingest may have left the file.
 
     Raises:
         TransientError: the store or the journal is unreachable.
     """
-    settled = now - model.source.settle - _CONFIRM
-    return sorted(file.uri for file in _listed(model, home, journal)[0] if file.modified_at <= settled)
+    settled, patient = now - model.source.settle - _CONFIRM, now - model.source.patience
+    return sorted(
+        f"{file.uri} {file.size_bytes} {file.modified_at.isoformat()} {file.etag} {file.modified_at < patient}"
+        for file in _listed(model, home, journal)[0]
+        if file.modified_at <= settled
+    )
 
 
 def _rest(file: StoredFile, now: datetime, watched: timedelta, settle: timedelta) -> timedelta:
