@@ -2,12 +2,11 @@
 
 from datetime import datetime, timedelta
 from typing import Annotated, Self
-from zoneinfo import ZoneInfo
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from almanac.config.grammar.section import Section, Share
-from almanac.config.grammar.ticks import parse_day_time
+from almanac.config.grammar.ticks import check_day_time, is_within
 from almanac.config.grammar.types import Cron, Duration, Slug
 from almanac.config.sections.triggers import Zone
 
@@ -25,22 +24,15 @@ class SearchIndexer(Section):
         description="Start it after each new version of the index's dataset. false: it is only watched, because it has"
         " a schedule of its own in Azure.",
     )
-    not_between: str | None = Field(None, description="It is not started in these hours: '07:00-19:00'.")
+    not_between: Annotated[str, AfterValidator(check_day_time)] | None = Field(
+        None, description="It is not started in these hours: '07:00-19:00'."
+    )
     timezone: Zone = Field("UTC", description="The clock that the hours are of.")
     max_age: Duration | None = Field(None, description="An older last success causes an alert; unset: none does.")
 
-    @field_validator("not_between")
-    @classmethod
-    def _span(cls, value: str | None) -> str | None:
-        if value is not None:
-            parse_day_time(value)
-        return value
-
     def may_start(self, now: datetime) -> bool:
         """Whether `now`, aware, is outside the hours in which it must not start."""
-        if self.not_between is None:
-            return True
-        return not parse_day_time(self.not_between).holds(now.astimezone(ZoneInfo(self.timezone)).time())
+        return self.not_between is None or not is_within(self.not_between, self.timezone, now)
 
 
 class SearchIndex(Section):

@@ -4,7 +4,7 @@ How long a run usually takes is in the ledger; which runs there are, Airflow say
 is known: no alert begins, and none ends.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from statistics import median, quantiles
@@ -68,15 +68,13 @@ class Unready:
         deadline: which, in UTC.
         missed: it has passed; otherwise it is foreseen.
         expected: when the run is expected to end; None: it is missed, and nothing is known.
-        since: when the run that is waited for began, or should have; None: nothing has begun.
-        running: whether it has.
+        since: when the run that is waited for began; None: none has begun.
     """
 
     deadline: datetime
     missed: bool
     expected: datetime | None
     since: datetime | None
-    running: bool
 
 
 def judge(
@@ -102,8 +100,42 @@ def judge(
     """
     last, following = declared.last(now), declared.next(now)
     before = declared.last(last - timedelta(microseconds=1))
-    missed = _missed(last, _begins(ticks, before, last), runs, worked, ticks is not None, usual, now)
-    return missed or _foreseen(following, _begins(ticks, last, following), runs, worked, ticks is not None, usual, now)
+    # a pipeline that is new here has missed nothing
+    is_new = usual is None and not any(run.started is not None and run.started < last for run in runs)
+    missed = None if is_new else _due(ticks, before, last, runs, worked)
+    if missed is not None:
+        expected = max(missed.running + usual.p90, now) if missed.running and usual else None
+        return Unready(last, True, expected, missed.running)
+    coming = _due(ticks, last, following, runs, worked)
+    if coming is None or usual is None:
+        return None
+    expected = max((coming.running or max(coming.begins, now)) + usual.p90, now)
+    return Unready(following, False, expected, coming.running) if expected > following else None
+
+
+@dataclass(frozen=True)
+class _Due:
+    """A run that a deadline waits for: from when on one counts, and when the oldest that has not ended began."""
+
+    begins: datetime
+    running: datetime | None
+
+
+def _due(
+    ticks: Sequence[datetime] | None,
+    after: datetime,
+    deadline: datetime,
+    runs: Sequence[PipelineRun],
+    worked: Sequence[str],
+) -> _Due | None:
+    """What a deadline waits for; None: nothing is due for it, or it is done."""
+    begins = _begins(ticks, after, deadline)
+    if begins is None:
+        return None
+    begun = [run for run in runs if run.started is not None and run.started >= begins]
+    if any(run.state == "success" and (ticks is not None or run.run_id in worked) for run in begun):
+        return None
+    return _Due(begins, min((run.started for run in begun if run.ended is None and run.started), default=None))
 
 
 def _begins(ticks: Sequence[datetime] | None, after: datetime, until: datetime) -> datetime | None:
@@ -111,55 +143,6 @@ def _begins(ticks: Sequence[datetime] | None, after: datetime, until: datetime) 
     if ticks is None:
         return after
     return max((tick for tick in ticks if after < tick <= until), default=None)
-
-
-def _missed(
-    deadline: datetime,
-    begins: datetime | None,
-    runs: Sequence[PipelineRun],
-    worked: Sequence[str],
-    scheduled: bool,
-    usual: Usual | None,
-    now: datetime,
-) -> Unready | None:
-    # a pipeline that is new here has missed nothing
-    known = usual is not None or any(run.started is not None and run.started < deadline for run in runs)
-    if begins is None or not known or _is_done(begins, runs, worked, scheduled):
-        return None
-    running = _running(begins, runs)
-    expected = max(running + usual.p90, now) if running and usual else None
-    return Unready(deadline, True, expected, running, running is not None)
-
-
-def _foreseen(
-    deadline: datetime,
-    begins: datetime | None,
-    runs: Sequence[PipelineRun],
-    worked: Sequence[str],
-    scheduled: bool,
-    usual: Usual | None,
-    now: datetime,
-) -> Unready | None:
-    if begins is None or usual is None or _is_done(begins, runs, worked, scheduled):
-        return None
-    running = _running(begins, runs)
-    expected = max((running or max(begins, now)) + usual.p90, now)
-    return Unready(deadline, False, expected, running, running is not None) if expected > deadline else None
-
-
-def _is_done(begins: datetime, runs: Iterable[PipelineRun], worked: Sequence[str], scheduled: bool) -> bool:
-    return any(
-        run.state == "success" and run.started is not None and run.started >= begins
-        and (scheduled or run.run_id in worked)
-        for run in runs
-    )  # fmt: skip
-
-
-def _running(begins: datetime, runs: Iterable[PipelineRun]) -> datetime | None:
-    """When the oldest run that counts and has not ended began."""
-    return min(
-        (run.started for run in runs if run.ended is None and run.started and run.started >= begins), default=None
-    )
 
 
 def report_ready_by(
@@ -218,11 +201,11 @@ def _ticks(model: Declared, kind: Kind, now: datetime) -> list[datetime] | None:
     if not schedules or None in schedules:
         return None
     found: set[datetime] = set()
-    for one in schedules:
-        tick = next_tick(one.timing(), now - _FAR) if one else None
-        while one and tick is not None and tick <= now + _FAR:
+    for timing in (one.timing() for one in schedules if one is not None):
+        tick = next_tick(timing, now - _FAR)
+        while tick is not None and tick <= now + _FAR:
             found.add(tick)
-            tick = next_tick(one.timing(), tick)
+            tick = next_tick(timing, tick)
     return sorted(found)
 
 

@@ -1,8 +1,9 @@
 """Completes the candidates of a declaration whose estimators the installation allows."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
+from almanac.config.files.programs import candidates_in, with_candidates
 from almanac.config.files.yaml_file import where
 from almanac.config.grammar.estimators import ALLOWED_ESTIMATORS
 from almanac.config.installation import Installation
@@ -26,15 +27,7 @@ def with_listed(tree: dict[str, object], path: Path, load: Callable[[], Installa
     Raises:
         ConfigError: the file gives what the list says itself, or the list cannot be read.
     """
-    train = tree.get("train")
-    candidates = train.get("candidates") if isinstance(train, Mapping) else None
-    if not isinstance(train, Mapping) or not isinstance(candidates, Mapping):
-        return tree
-    own = {
-        name: one
-        for name, one in candidates.items()
-        if isinstance(one, Mapping) and isinstance(one.get("estimator"), str)
-    }
+    own = candidates_in(tree, "estimator")
     if given := [name for name, one in own.items() if one.get(LISTED) is not None]:
         raise ConfigError(
             f"{where(path)}: train.candidates.{given[0]}.{LISTED}: is what _installation.yaml says of the estimator,"
@@ -43,11 +36,11 @@ def with_listed(tree: dict[str, object], path: Path, load: Callable[[], Installa
     unknown = {name: one for name, one in own.items() if one["estimator"] not in ALLOWED_ESTIMATORS}
     allowed = load().estimators if unknown else {}
     filled = {
-        name: {**one, LISTED: allowed[str(one["estimator"])].model_dump(mode="json")}
+        name: {**one, LISTED: allowed[one["estimator"]].model_dump(mode="json")}
         for name, one in unknown.items()
-        if str(one["estimator"]) in allowed
+        if one["estimator"] in allowed
     }
-    return {**tree, "train": {**train, "candidates": {**candidates, **filled}}} if filled else tree
+    return with_candidates(tree, filled)
 
 
 def check_listed(model: Model, installation: Installation, title: str) -> None:

@@ -1,7 +1,8 @@
 """Completes a declaration by the hashes of the code that it names: its own features, programs, environments."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from almanac.config.files.yaml_file import where
 from almanac.config.grammar.types import check_slug
@@ -24,19 +25,11 @@ def with_programs(tree: dict[str, object], name: str, files: Sequence[Path], hel
     Raises:
         ConfigError: a program or a lock cannot be read, or the file gives a hash itself.
     """
-    train = tree.get("train")
-    candidates = train.get("candidates") if isinstance(train, dict) else None
-    if not isinstance(train, dict) or not isinstance(candidates, dict):
-        return tree
-    programs = {
-        key: one
-        for key, one in candidates.items()
-        if isinstance(one, dict) and isinstance(one.get("program"), str) and _is_below(one["program"])
-    }
+    programs = {key: one for key, one in candidates_in(tree, "program").items() if _is_below(one["program"])}
     if not programs:
         return tree
     its = next(path for path in files if path.name == f"{name}.yaml")  # a profile does not say what a model is
-    filled: dict[object, object] = {}
+    filled: dict[str, object] = {}
     for key, one in programs.items():
         if given := [each for each in _FILLED if each in one]:
             raise ConfigError(
@@ -47,7 +40,26 @@ def with_programs(tree: dict[str, object], name: str, files: Sequence[Path], hel
         if isinstance(environment := one.get("environment"), str) and _is_slug(environment):
             hashes["environment_sha256"] = lock_sha256(its.parent, environment)
         filled[key] = {**one, **hashes}
-    return {**tree, "train": {**train, "candidates": {**candidates, **filled}}}
+    return with_candidates(tree, filled)
+
+
+def candidates_in(tree: Mapping[str, object], kind: str) -> dict[str, dict[str, Any]]:
+    """The candidates of a declaration, as it was read, that name a text by a key: `program`, or `estimator`.
+
+    What is not well-formed is left out; the schema says what is wrong with it.
+    """
+    train = tree.get("train")
+    candidates = train.get("candidates") if isinstance(train, Mapping) else None
+    found = candidates if isinstance(candidates, Mapping) else {}
+    return {name: one for name, one in found.items() if isinstance(one, dict) and isinstance(one.get(kind), str)}
+
+
+def with_candidates(tree: dict[str, object], filled: Mapping[str, object]) -> dict[str, object]:
+    """The declaration with some of its candidates in the place of those of the same names."""
+    train = tree.get("train")
+    if not filled or not isinstance(train, Mapping):
+        return tree
+    return {**tree, "train": {**train, "candidates": {**train["candidates"], **filled}}}
 
 
 def _is_below(program: str) -> bool:

@@ -91,6 +91,21 @@ def parse_day_time(text: str) -> DayTime:
     return span
 
 
+def check_day_time(text: str) -> str:
+    """Give back a text that `parse_day_time` can read, for the schema.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    parse_day_time(text)
+    return text
+
+
+def is_within(span: str, zone: str, now: datetime) -> bool:
+    """Whether `now`, aware, is within a span of the day by the clock of a zone."""
+    return parse_day_time(span).holds(now.astimezone(ZoneInfo(zone)).time())
+
+
 def next_tick(timing: Schedule, after: datetime) -> datetime | None:
     """The first tick later than an aware time, in UTC; None when there is none within five years."""
     start = None if timing.start is None else _utc(timing.start, timing.zone)

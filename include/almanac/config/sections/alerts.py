@@ -2,12 +2,11 @@
 
 from datetime import datetime, timedelta
 from typing import Annotated, Literal, Self, get_args
-from zoneinfo import ZoneInfo
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from almanac.config.grammar.section import Section
-from almanac.config.grammar.ticks import parse_day_time
+from almanac.config.grammar.ticks import check_day_time, is_within
 from almanac.config.grammar.types import Duration, Slug
 from almanac.config.sections.triggers import Zone
 
@@ -73,18 +72,12 @@ Channel = Annotated[WebhookChannel | MailChannel | AppriseChannel, Field(discrim
 class QuietHours(Section):
     """What is not critical waits until these hours are over."""
 
-    between: str = Field(description="'22:00-07:00'")
+    between: Annotated[str, AfterValidator(check_day_time)] = Field(description="'22:00-07:00'")
     timezone: Zone = Field("UTC", description="The clock that the hours are of.")
-
-    @field_validator("between")
-    @classmethod
-    def _span(cls, value: str) -> str:
-        parse_day_time(value)
-        return value
 
     def hold(self, now: datetime) -> bool:
         """Whether `now`, aware, is within them."""
-        return parse_day_time(self.between).holds(now.astimezone(ZoneInfo(self.timezone)).time())
+        return is_within(self.between, self.timezone, now)
 
 
 class Escalation(Section):

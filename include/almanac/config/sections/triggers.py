@@ -8,7 +8,7 @@ from pydantic import AfterValidator, AwareDatetime, Field, field_validator, mode
 
 from almanac.config.grammar.payload import PayloadField
 from almanac.config.grammar.section import Section
-from almanac.config.grammar.ticks import Schedule, next_tick, parse_day_time, parse_every
+from almanac.config.grammar.ticks import Schedule, check_day_time, next_tick, parse_day_time, parse_every
 from almanac.config.grammar.types import Cron, Duration, Slug, format_duration
 
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
@@ -36,7 +36,9 @@ class ScheduleTrigger(Section):
     timezone: Zone = Field("UTC", description="Of cron, start, end and not_between; summer time is kept.")
     start: datetime | None = Field(None, description="Wall-clock time; no tick is before it.")
     end: datetime | None = Field(None, description="Wall-clock time; every tick is before it.")
-    not_between: str | None = Field(None, description="Ticks in these hours are left out: '07:00-19:00'.")
+    not_between: Annotated[str, AfterValidator(check_day_time)] | None = Field(
+        None, description="Ticks in these hours are left out: '07:00-19:00'."
+    )
 
     @field_validator("cron", mode="before")
     @classmethod
@@ -63,13 +65,6 @@ class ScheduleTrigger(Section):
     def _pace(cls, value: str | None) -> str | None:
         if value is not None:
             parse_every(value)
-        return value
-
-    @field_validator("not_between")
-    @classmethod
-    def _span(cls, value: str | None) -> str | None:
-        if value is not None:
-            parse_day_time(value)
         return value
 
     @model_validator(mode="after")

@@ -16,16 +16,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 _TEMPLATE = "forecast/report/report.html.j2"
-_NOT_LISTED = (
-    "key",
-    "origin",
-    "scores",
-    "scale",
-    "origins",
-    "intervals",
-    "covered",
-    "held_out",
-)  # for programs of our own
+# For programs of our own.
+_NOT_LISTED = ("key", "origin", "scores", "scale", "origins", "intervals", "covered", "held_out")
 
 
 def write_report(model: ForecastModel, home: Home, journal: Journal, version: str, *, now: datetime) -> str:
